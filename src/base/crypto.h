@@ -1,0 +1,57 @@
+// Hashes, keyed hashes, signatures, sealed boxes, signed notes and key files. Used by law, exchange, cases, isp, http.
+// libsodium underneath (stack.md: sign 16 us, verify 40 us, seal 59 us). Any thread. Keys are files of mode 0600, one directory per party.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/bytes.h"
+#include "base/env.h"
+#include "base/result.h"
+#include "base/secret.h"
+
+namespace nora {
+
+Hash sha256(ByteView data);
+Hash sha256(std::initializer_list<ByteView> parts);  // of the concatenation
+Hash keyed_hash(const Secret& key, ByteView data);  // BLAKE2b-256 with a 32-byte key: tokens, notice codes, blind handles
+bool equal_constant_time(ByteView a, ByteView b);
+
+// Ed25519 key with the name that stands in signed notes, and an X25519 pair derived from it for sealed boxes.
+struct PublicKey {
+  std::string name;  // no blank, no '+', for example "authority1.example"
+  std::array<std::uint8_t, 32> ed25519{};
+  std::uint32_t key_id() const;      // first 4 bytes of SHA-256(name "\n" 0x01 key), C2SP signed-note
+  std::string text() const;          // "<name>+<8 hex id>+<base64(0x01 key)>": the vkey form of C2SP signed-note
+  static Result<PublicKey> parse(std::string_view vkey);
+  bool operator==(const PublicKey&) const = default;
+};
+class SigningKey {
+ public:
+  static SigningKey make(std::string name, Random& random);
+  static Result<SigningKey> load(const std::filesystem::path& file);   // refuses a file that others may read
+  Status save(const std::filesystem::path& file) const;                // 0600, never overwrites
+  PublicKey public_key() const { return public_; }
+  std::array<std::uint8_t, 64> sign(ByteView message) const;
+  Result<Bytes> open_sealed(ByteView sealed) const;  // Errors: bad_input (altered, or sealed to another key)
+
+ private:
+  PublicKey public_;
+  Secret seed_;  // 32 bytes
+};
+bool verify(const PublicKey& key, ByteView message, ByteView signature);
+Bytes seal_to(const PublicKey& receiver, ByteView message);  // crypto_box_seal to the X25519 form of the receiver's key
+
+// C2SP signed note: text ending in "\n", an empty line, then "— name base64(id||sig)" lines.
+std::string sign_note(std::string_view text, const SigningKey& key);                   // text must end with a newline
+std::string add_signature(std::string_view note, const SigningKey& key);               // one more signature on a note
+struct OpenedNote {
+  std::string text;
+  std::vector<std::string> signers;  // names of the given keys that verify, each once
+};
+// Splits and verifies against the given keys. Unknown signers are ignored; a known signer with a bad signature is an error.
+Result<OpenedNote> open_note(std::string_view note, const std::vector<PublicKey>& keys);
+
+}  // namespace nora
