@@ -1,0 +1,69 @@
+// Read-only questions over the registry for people: lists with filters and keyset pages, counts. Used by desk, `nora find` and cases' metrics.
+// Every function is one query (or two), so a page stays within its query budget. Not thread safe (a view on a Db).
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "registry/registry.h"
+
+namespace nora::registry {
+
+inline constexpr std::size_t max_page_rows = 1000;
+
+struct Filter {
+  std::optional<Prefix> prefix;   // findings and devices at an address inside
+  std::string vendor, product, type;
+  std::string rule, isp, cluster;
+  std::string finding_state;      // open | fixed | gone
+  std::string case_state;         // S4_NOTIFIED …
+  std::optional<Pattern> pattern;
+  std::optional<Severity> min_severity;
+  bool unknown_only = false;      // devices without a product
+  std::string text;               // anywhere in the device's identity
+  Id after = 0;                   // keyset: rows with id > after
+  std::size_t limit = 100;
+};
+
+struct FindingRow {
+  StoredFinding stored;
+  Identity identity;              // of the device; empty for a line-level finding
+  std::string cluster;
+  std::string isp, case_state;    // of the case; empty when none
+};
+struct DeviceRow {
+  Device device;
+  std::vector<DeviceEndpoint> endpoints;  // current ones
+  std::int64_t open_findings = 0;
+  std::string isp;
+};
+struct ObservationRow {
+  Observation seen;
+  Reply reply;                    // with the raw bytes
+};
+struct Count {
+  std::string label;
+  std::int64_t count = 0;
+};
+
+Result<std::vector<FindingRow>> find_findings(Registry& registry, const Filter& filter);
+Result<std::vector<DeviceRow>> find_devices(Registry& registry, const Filter& filter);
+Result<std::vector<ObservationRow>> observation_rows(Registry& registry, Ip ip, std::size_t limit = 200);  // newest first
+Result<std::vector<Outcome>> outcomes_at(Registry& registry, Ip ip, std::size_t limit = 200);              // newest first
+
+// Counts. Open findings unless said otherwise; every label leads to find_* with the same filter.
+Result<std::vector<Count>> count_by_pattern(Registry& registry);      // findings; "A".."D", always four rows
+Result<std::vector<Count>> count_by_rule(Registry& registry);
+Result<std::vector<Count>> count_by_product(Registry& registry, std::size_t limit = 20);  // devices; "vendor product", unknown = ""
+Result<std::vector<Count>> count_by_type(Registry& registry);
+Result<std::vector<Count>> count_by_isp(Registry& registry);          // cases
+Result<std::vector<Count>> count_clusters(Registry& registry);        // unknown devices per cluster key
+struct Totals {
+  std::int64_t addresses = 0, observations = 0, replies = 0, devices = 0, devices_known = 0, findings_open = 0, findings_fixed = 0,
+               sightings = 0, segments_open = 0;
+};
+Result<Totals> totals(Registry& registry);
+
+}  // namespace nora::registry
