@@ -21,7 +21,7 @@ Result<Lang> parse_lang(std::string_view code);
 
 class Messages {
  public:
-  // Reads <dir>/<lang>.po for every language. Errors: bad_input with file and line.
+  // Reads every <dir>/<lang>/*.po, for each language. Errors: bad_input with file and line.
   static Result<Messages> load(const std::filesystem::path& dir);
   // The text of id; {name} places are filled from args. The result is plain text, to be escaped by the sink.
   std::string get(Lang lang, std::string_view id, const std::vector<std::pair<std::string_view, std::string>>& args = {}) const;
