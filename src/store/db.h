@@ -1,6 +1,6 @@
 // Db: one thin door to SQLite (embedded default) and PostgreSQL (server). Used by every folder that keeps rows.
 // URLs: "sqlite:PATH" and "postgres://…" (libpq). SQL is written once with "?" places in the common subset of both; the few
-// differences are bridged here: "?" becomes $1…, and the words {serial} (auto-increment primary key), {blob} and {now} in
+// differences are bridged here: "?" becomes $1…, and the words {serial} (auto-increment primary key), {blob}, {bigint}, {real}, {now_us} in
 // migrations become the dialect's own. Not thread safe: one Db per thread; SQLite runs in WAL mode with a busy timeout, so several processes may
 // hold the same file. Limits: max_row_bytes per value.
 #pragma once
