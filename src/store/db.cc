@@ -72,6 +72,11 @@ Status Db::transaction(const std::function<Status()>& work) {
   return {};
 }
 
+Status Db::write(std::string_view sql, const Params& params) {
+  NORA_TRY([[maybe_unused]] const std::int64_t touched, exec(sql, params));
+  return {};
+}
+
 Result<Value> Db::one(std::string_view sql, const Params& params) {
   NORA_TRY(Rows rows, query(sql, params));
   if (rows.empty() || rows[0].empty()) return Value{};

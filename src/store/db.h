@@ -85,6 +85,9 @@ class Db {
   virtual Status insert_many(std::string_view table, const std::vector<std::string>& columns, const Rows& rows, bool on_conflict_ignore = false) = 0;
   virtual bool is_postgres() const = 0;
 
+  // exec() for callers that do not need the count.
+  Status write(std::string_view sql, const Params& params = {});
+
   // Runs work inside one transaction: commit when it returns a value, roll back when it returns an error. Nested calls join the outer one.
   Status transaction(const std::function<Status()>& work);
   // Brings the schema up to date; each migration in its own transaction, with a checksum table (`schema_version`). A changed old migration is an error.
