@@ -1,1 +1,53 @@
+#include "base/messages.h"
+
 #include <gtest/gtest.h>
+
+#include <regex>
+#include <set>
+
+namespace nora {
+namespace {
+
+TEST(Po, ReadsPairsEscapesAndContinuations) {
+  const auto po = parse_po("# comment\nmsgid \"\"\nmsgstr \"Language: ja\\n\"\n\nmsgid \"a.b\"\nmsgstr \"\"\n\"one \\\"two\\\"\\n\"\n\"three\"\n");
+  ASSERT_TRUE(po.has_value()) << po.error().text();
+  EXPECT_EQ(po->size(), 1u);
+  EXPECT_EQ(po->at("a.b"), "one \"two\"\nthree");
+}
+
+TEST(Po, ErrorsNameTheLine) {
+  EXPECT_NE(parse_po("msgid \"a\"\nmsgstr \"b\nmsgid").error().what.find("line 2"), std::string::npos);
+  EXPECT_FALSE(parse_po("msgstr \"b\"\n").has_value());
+  EXPECT_FALSE(parse_po("msgid \"a\"\nmsgstr \"1\"\nmsgid \"a\"\nmsgstr \"2\"\n").has_value());
+  EXPECT_FALSE(parse_po("hello\n").has_value());
+}
+
+TEST(Fill, PlacesAreFilledOnce) {
+  EXPECT_EQ(fill("{a} and {b} and {c}", {{"a", "{b}"}, {"b", "2"}}), "{b} and 2 and {c}");
+  EXPECT_EQ(fill("open { brace", {}), "open { brace");
+}
+
+// The product's own catalogues: three languages complete, the same places in each.
+TEST(Catalogue, ThreeLanguagesHaveTheSameMessagesAndPlaces) {
+  const auto messages = Messages::load(NORA_SOURCE_DIR "/data/messages");
+  ASSERT_TRUE(messages.has_value()) << messages.error().text();
+  static const std::regex place("\\{[a-z_0-9]+\\}");
+  const auto places = [](const std::string& s) {
+    std::set<std::string> out;
+    for (std::sregex_iterator it(s.begin(), s.end(), place), end; it != end; ++it) out.insert(it->str());
+    return out;
+  };
+  EXPECT_GT(messages->ids(Lang::ja).size(), 50u);
+  for (Lang lang : all_langs) {
+    for (const auto& id : messages->ids(lang)) {
+      for (Lang other : all_langs) {
+        ASSERT_TRUE(messages->has(other, id)) << id << " is missing in " << code(other);
+        EXPECT_EQ(places(messages->get(lang, id)), places(messages->get(other, id))) << id << " in " << code(lang) << " and " << code(other);
+        EXPECT_FALSE(messages->get(other, id).empty()) << id;
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace nora
