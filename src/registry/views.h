@@ -14,15 +14,15 @@ namespace nora::registry {
 inline constexpr std::size_t max_page_rows = 1000;
 
 struct Filter {
-  std::optional<Prefix> prefix;   // findings and devices at an address inside
-  std::string vendor, product, type;
-  std::string rule, isp, cluster;
-  std::string finding_state;      // open | fixed | gone
-  std::string case_state;         // S4_NOTIFIED …
-  std::optional<Pattern> pattern;
-  std::optional<Severity> min_severity;
+  std::optional<Prefix> prefix = {};   // findings and devices at an address inside
+  std::string vendor = {}, product = {}, type = {};
+  std::string rule = {}, isp = {}, cluster = {};
+  std::string finding_state = {};      // open | fixed | gone
+  std::string case_state = {};         // S4_NOTIFIED …
+  std::optional<Pattern> pattern = {};
+  std::optional<Severity> min_severity = {};
   bool unknown_only = false;      // devices without a product
-  std::string text;               // anywhere in the device's identity
+  std::string text = {};               // anywhere in the device's identity
   Id after = 0;                   // keyset: rows with id > after
   std::size_t limit = 100;
 };
