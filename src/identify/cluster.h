@@ -1,0 +1,68 @@
+// Devices that no rule names, grouped by the face they share, and the naming of a group: one label becomes one rule file.
+// Used by flow and the cluster commands and pages. clusters() is pure; name_cluster() writes only below the operator's rules directory.
+// Limits: max_feature_bytes of a value are looked at, max_rule_examples members become examples.
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <set>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/instant.h"
+#include "identify/fuse.h"
+
+namespace nora::identify {
+
+inline constexpr std::size_t max_feature_bytes = 4096;
+inline constexpr std::size_t max_rule_examples = 20;
+inline constexpr std::size_t max_naming_rules = 3;  // rules made from one name, one per match key
+
+// One device as the registry knows it: what each of its services said.
+struct Sample {
+  registry::Id device = 0;
+  registry::Identity identity;
+  struct Reply { Service where; std::string protocol; std::vector<registry::KeyValue> keys; };
+  std::vector<Reply> replies;
+};
+
+// Text with all that differs between copies of a product masked: numbers, long hex strings; case and blanks made equal.
+std::string masked(std::string_view text);
+
+// Stable name of the face, "c-" and 10 hex digits; the same for every copy, whatever else is known. Empty when the product is known or when
+// there is nothing to hold on to (open port that says nothing).
+std::string cluster_key(const Sample& sample);
+
+struct Cluster {
+  std::string key;
+  std::vector<registry::Id> members;                        // ascending
+  std::map<std::string, std::string> shared;                // feature -> the one (unmasked) example value
+  std::map<std::string, std::vector<std::string>> differs;  // feature -> values; "" stands for "not shown"
+  std::vector<Service> ports;                               // open on every member
+};
+// Groups of at least min_members, largest first, then by key.
+std::vector<Cluster> clusters(std::span<const Sample> samples, std::size_t min_members = 2);
+
+struct Naming {
+  std::string cluster;             // key
+  std::string vendor, product, type;
+  std::string proposed_by, accepted_by;  // two different persons; checked by the caller's audit as well
+  Instant at;
+};
+struct NamedRule {
+  std::string key, pattern, rule_id;
+  std::string file;                // file name below the rules directory
+  std::string xml;
+  std::vector<registry::Id> also;  // devices outside the cluster without a name that this rule would name too
+};
+// The preview: rules that match every member and no device that already has another name. `samples` is every device known.
+// Errors: not_found (no such cluster), usage (no product, same person twice), refused (no feature tells these devices from named ones).
+Result<std::vector<NamedRule>> plan_name(const Naming& naming, std::span<const Sample> samples, const RuleSet& rules);
+// plan_name(), then writes the files. Afterwards load the rules again and identify everything again.
+Result<std::vector<NamedRule>> name_cluster(const Naming& naming, std::span<const Sample> samples, const RuleSet& rules,
+                                            const std::filesystem::path& operator_rules);
+// Undo: removes the files that name_cluster() wrote for this cluster. Returns how many.
+Result<int> unname_cluster(std::string_view cluster, const std::filesystem::path& operator_rules);
+
+}  // namespace nora::identify
