@@ -81,6 +81,7 @@ struct HtmlMaker {
   static Attr flag(std::string_view name, bool on);
   static Html hole();
   static Html doctype(const Html& html);
+  static Html script_file(std::string_view path);
   static void part(std::string&, std::string& content, const Html& h) { content += h.markup_; }
   static void part(std::string& attrs, std::string&, const Attr& a) { attrs += a.markup_; }
   static void part(std::string&, std::string& content, std::string_view s) { content += to_html(s); }
@@ -133,11 +134,11 @@ inline Html hole() { return HtmlMaker::hole(); }
 // The whole document: doctype, head with charset, viewport, title, one style sheet, no-referrer, body. `body` parts come from the caller.
 struct Head {
   Lang lang = Lang::ja;
-  std::string title;
+  std::string title = {};
   std::string stylesheet = "/static/nora.css";  // StaticFiles::href("nora.css")
-  std::string description;
+  std::string description = {};
   bool noindex = true;
-  std::string script;            // path of an own script file, or empty (script-src 'self')
+  std::string script = {};        // path of an own script file, or empty (script-src 'self')
 };
 Html document(const Head& head, const Html& body);
 

@@ -1,0 +1,28 @@
+#include "http/limiter.h"
+
+namespace nora::http {
+
+Ip Limiter::key(Ip peer) { return peer.is_v4() ? peer : Prefix::of(peer, 64).base(); }
+
+bool Limiter::allow(Ip peer) {
+  const auto now = Instant{clock_.monotonic().us};  // a stepped wall clock must not open the gate
+  return state_.with([&](State& s) {
+    const auto over = [&](const Count& c) { return now - c.start >= rule_.window; };
+    if (over(s.all)) s.all = {now, 0};
+    if (s.all.events >= rule_.in_all) return false;
+    const auto k = key(peer);
+    auto found = s.peers.find(k);
+    if (found == s.peers.end()) {
+      if (s.peers.size() >= max_tracked) std::erase_if(s.peers, [&](const auto& entry) { return over(entry.second); });
+      if (s.peers.size() >= max_tracked) return false;
+      found = s.peers.emplace(k, Count{now, 0}).first;
+    }
+    if (over(found->second)) found->second = {now, 0};
+    if (found->second.events >= rule_.per_peer) return false;
+    ++found->second.events;
+    ++s.all.events;
+    return true;
+  });
+}
+
+}  // namespace nora::http
