@@ -147,6 +147,31 @@ Result<std::vector<ObservationRow>> observation_rows(Registry& registry, Ip ip, 
   return out;
 }
 
+Result<std::vector<PlacedReply>> replies_of(Registry& registry, const std::vector<Id>& devices, std::size_t limit) {
+  if (devices.empty()) return std::vector<PlacedReply>{};
+  std::string in;
+  store::Params params;
+  for (const auto id : devices) {
+    in += in.empty() ? "?" : ",?";
+    params.emplace_back(id);
+  }
+  params.emplace_back(bounded(limit));
+  NORA_TRY(auto rows, registry.db().query("SELECT e.device, e.ip, e.port, e.proto, e.to_at, r.hash, r.protocol, r.bytes, r.match_keys FROM device_endpoint e "
+                                          "JOIN reply r ON r.hash = e.reply_hash WHERE e.device IN (" + in + ") ORDER BY e.device, e.port, e.proto, e.to_at DESC LIMIT ?", params));
+  std::vector<PlacedReply> out;
+  for (const auto& r : rows) {
+    PlacedReply p;
+    p.device = r[0].integer();
+    p.where = {r[1].ip(), {static_cast<std::uint16_t>(r[2].integer())}, static_cast<Proto>(r[3].integer()), r[4].instant()};
+    p.reply.hash = r[5].hash();
+    p.reply.protocol = r[6].str();
+    p.reply.bytes = r[7].blob();
+    NORA_TRY(p.reply.keys, unpack_keys(r[8].blob()));
+    out.push_back(std::move(p));
+  }
+  return out;
+}
+
 Result<std::vector<Outcome>> outcomes_at(Registry& registry, Ip ip, std::size_t limit) {
   NORA_TRY(auto rows, registry.db().query("SELECT ip, port, proto, probe, at, outcome, segment FROM probe_outcome WHERE ip = ? ORDER BY at DESC, id DESC LIMIT ?",
                                           {ip, bounded(limit)}));

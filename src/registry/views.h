@@ -51,6 +51,13 @@ struct Count {
 Result<std::vector<FindingRow>> find_findings(Registry& registry, const Filter& filter);
 Result<std::vector<DeviceRow>> find_devices(Registry& registry, const Filter& filter);
 Result<std::vector<ObservationRow>> observation_rows(Registry& registry, Ip ip, std::size_t limit = 200);  // newest first
+// What the newest endpoints of these devices said: one query for the examples of a cluster. By device, port; at most `limit` replies.
+struct PlacedReply {
+  Id device = 0;
+  Endpoint where;
+  Reply reply;
+};
+Result<std::vector<PlacedReply>> replies_of(Registry& registry, const std::vector<Id>& devices, std::size_t limit = 200);
 Result<std::vector<Outcome>> outcomes_at(Registry& registry, Ip ip, std::size_t limit = 200);              // newest first
 
 // Counts. Open findings unless said otherwise; every label leads to find_* with the same filter.
