@@ -1,6 +1,8 @@
 // Audit: the append-only log of one party: what it did, written and fsynced before it does it. Used by survey, cases, portal, isp, desk, app.
 // RFC 6962 hashing; a leaf is H(salt || data), so that deleting a salt shreds the datum and keeps the proof (trust.md section 6).
-// Files in <dir>: entries (length-prefixed leaves), salts, data, checkpoint (signed note: origin, size, base64 root).
+// Files in <dir>: entries (length-prefixed leaves), salts, data (length-prefixed JSON), checkpoint (signed note: origin, size, base64 root), lock.
+// Leaves beyond the checkpoint come from an append that never returned: they are cut off at the next open, and nothing was done on them.
+// Not covered: going back to an older state of the whole directory; that needs witnesses (docs/law.md).
 // Threads and processes: append() may be called from any thread; several processes of a party may share a directory (flock).
 // Rule: when append() fails, the caller must not act.
 #pragma once
@@ -28,7 +30,7 @@ struct AuditEntry {
   std::uint64_t index = 0;
   Instant at;
   std::string kind;
-  std::string data;  // JSON text of the whole entry: {"at","kind","data":{…}}; empty when shredded
+  json::Object data;
 };
 
 struct AuditState {
@@ -49,6 +51,8 @@ class Audit {
 
   // Writes one leaf and fsyncs it; afterwards the act may happen. kind: [a-z_]{1,40}.
   Result<LeafId> append(std::string_view kind, const json::Object& data);
+  // Several leaves with one round of fsync (a row set of a list, a batch of lookups).
+  Result<std::vector<LeafId>> append_all(std::string_view kind, const std::vector<json::Object>& acts);
   AuditState state() const;
 
  private:

@@ -32,8 +32,8 @@ class Budget {
   Status restore(std::string_view text);
 
  private:
-  // GCRA (one instant per bucket): next_us = when the bucket would be empty again. Burst: 1/20 s of the rate, at least one packet,
-  // so that no window of one second ever holds more than rate + burst; the rate used is lowered by the burst to keep the cap.
+  // GCRA, one instant per bucket: next_us = the theoretical arrival time of the next packet. The burst is 1/20 s of the rate, at least
+  // one packet, and the steady rate is lowered by it, so that no window of one second holds more than the cap.
   struct Bucket {
     std::int64_t next_us = 0;
   };
@@ -45,6 +45,9 @@ class Budget {
     Bucket bucket;
     std::uint32_t today = 0;
   };
+  struct PrefixHash {
+    std::size_t operator()(const Prefix& p) const noexcept;
+  };
   static Pace pace(std::uint32_t per_second);
   void new_day(std::int64_t day);
   void drop_idle(std::int64_t now_us);
@@ -52,7 +55,7 @@ class Budget {
   Pace total_pace_, net_pace_, target_pace_;
   std::uint32_t per_day_;
   Bucket total_;
-  std::unordered_map<Prefix, Bucket> nets_;
+  std::unordered_map<Prefix, Bucket, PrefixHash> nets_;
   std::unordered_map<Ip, Target> targets_;
   std::int64_t day_ = -1;
 };

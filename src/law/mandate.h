@@ -91,8 +91,7 @@ class Mandate {
   std::vector<Prefix> signed_opt_out_, all_opt_out_;
 };
 
-// Errors as an Error with Code::refused and the sentence.
-Error refused(Refusal refusal);
+// Code::refused with the target and the sentence.
 Error refused(Refusal refusal, const Target& target);
 
 }  // namespace nora::law

@@ -5,9 +5,11 @@
 
 #include <cstdint>
 #include <string_view>
+#include <utility>
 
 #include "base/bytes.h"
 #include "base/ip.h"
+#include "base/result.h"
 
 namespace nora::law {
 
@@ -44,11 +46,22 @@ enum class Refusal : std::uint8_t {
 };
 std::string_view name(Refusal refusal);      // "out_of_range": for counters and JSON
 std::string_view sentence(Refusal refusal);  // one English sentence for people
+Error refused(Refusal refusal);              // Code::refused with the sentence
 
 class Permit {
  public:
-  Permit(Permit&&) noexcept = default;
-  Permit& operator=(Permit&&) noexcept = default;
+  // Moving uses the old one up: it has expired afterwards.
+  Permit(Permit&& o) noexcept { *this = std::move(o); }
+  Permit& operator=(Permit&& o) noexcept {
+    dest_ = o.dest_;
+    source_ = o.source_;
+    expires_ = std::exchange(o.expires_, Instant{});
+    port_ = o.port_;
+    probe_ = o.probe_;
+    proto_ = o.proto_;
+    social_ = o.social_;
+    return *this;
+  }
   Permit(const Permit&) = delete;
   Permit& operator=(const Permit&) = delete;
 

@@ -1,0 +1,175 @@
+// Mandate: opening and judging (law/mandate.h).
+#include "law/mandate.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/files.h"
+
+namespace nora::law {
+namespace {
+
+constexpr std::int64_t minute_us = 60'000'000, day_us = 24 * 60 * minute_us;
+constexpr Span permit_life = Span::seconds(60);
+
+std::unexpected<Error> no(std::string what, std::string fix = {}) { return fail(Code::refused, std::move(what), std::move(fix)); }
+
+bool inside(std::int64_t minute, int from, int to) { return from < to ? minute >= from && minute < to : minute >= from || minute < to; }
+
+}  // namespace
+
+Error refused(Refusal refusal) { return {Code::refused, std::string(sentence(refusal)), {}}; }
+Error refused(Refusal refusal, const Target& target) {
+  return {Code::refused, fmt::format("{} port {}: {}", target.ip.text(), target.port, sentence(refusal)), {}};
+}
+
+Result<Mandate> Mandate::open(std::string_view note, const Roots& roots, ProbeList probes, LawProfile profile,
+                              const std::vector<std::string>& opt_out_lists) {
+  if (note.size() > max_mandate_bytes) return no("the mandate is longer than 1 MiB");
+  const auto opened = open_note(note, roots.signers);
+  if (!opened) return no(fmt::format("the mandate is altered or not signed: {}", opened.error().what));
+  if (opened->signers.size() < static_cast<std::size_t>(roots.threshold))
+    return no(fmt::format("the mandate is not signed by enough of the authority's keys: {} of {} needed", opened->signers.size(), roots.threshold),
+              "Each signer runs: nora mandate sign");
+  auto text = parse_mandate(opened->text);
+  if (!text) return no(fmt::format("the mandate cannot be read: {}", text.error().what));
+  Mandate m;
+  m.text_ = std::move(*text);
+  m.hash_ = sha256(as_bytes(opened->text));
+  m.signers_ = opened->signers;
+  if (probes.hash() != m.text_.catalogue) return no("the probe catalogue is not the one that the mandate names", "Ask for a mandate of this catalogue, or use the catalogue that was granted.");
+  if (profile.name != m.text_.law_profile) return no(fmt::format("the mandate asks for the law profile \"{}\"", m.text_.law_profile));
+  m.probes_ = std::move(probes);
+  m.profile_ = std::move(profile);
+
+  bool found = !m.text_.opt_out;
+  for (const auto& list : opt_out_lists) {
+    auto prefixes = parse_opt_out(list);
+    if (!prefixes) return no(fmt::format("the opt-out list cannot be read: {}", prefixes.error().what));
+    if (m.text_.opt_out && sha256(as_bytes(list)) == *m.text_.opt_out) {
+      found = true;
+      m.signed_opt_out_ = *prefixes;
+    }
+    m.all_opt_out_.insert(m.all_opt_out_.end(), prefixes->begin(), prefixes->end());
+  }
+  if (!found) return no("the opt-out list that the mandate names is missing or altered");
+  m.opt_out_texts_ = opt_out_lists;
+  m.opt_out_ = net::AddressSet::make(m.all_opt_out_);
+
+  m.range_ = net::AddressSet::make(m.text_.ranges);
+  m.exclude_ = net::AddressSet::make(m.text_.excludes);
+  m.social_ = net::AddressSet::make(m.text_.social_impact);
+  for (const auto& p : m.text_.ports) (p.proto == Proto::tcp ? m.tcp_ : m.udp_).set(p.port.value);
+  for (const auto c : m.text_.classes) m.classes_[static_cast<std::size_t>(c)] = true;
+  for (const Ip& s : m.text_.sources) {
+    if (s.is_v4() && !m.has4_) { m.source4_ = s; m.has4_ = true; }
+    if (!s.is_v4() && !m.has6_) { m.source6_ = s; m.has6_ = true; }
+  }
+  for (const Listener& l : m.text_.listeners) (l.ip.is_v4() ? m.has_listener4_ : m.has_listener6_) = true;
+  return m;
+}
+
+Result<Mandate> Mandate::load(const MandateFiles& files) {
+  NORA_TRY(const std::string note, read_file(files.mandate, max_mandate_bytes));
+  NORA_TRY(const std::string root_text, read_file(files.roots, max_mandate_bytes));
+  const auto roots = parse_roots(root_text);
+  if (!roots) return fail(Code::bad_input, fmt::format("{}: {}", files.roots.string(), roots.error().what));
+  // The profile's name stands in the mandate, which must be verified before any of it is believed.
+  const auto opened = open_note(note, roots->signers);
+  if (!opened) return no(fmt::format("the mandate is altered or not signed: {}", opened.error().what));
+  const auto text = parse_mandate(opened->text);
+  if (!text) return no(fmt::format("the mandate cannot be read: {}", text.error().what));
+  NORA_TRY(LawProfile profile, LawProfile::load(files.law_dir, text->law_profile));
+  NORA_TRY(const std::string catalogue, read_file(files.catalogue, ProbeList::max_bytes));
+  NORA_TRY(ProbeList probes, ProbeList::parse(catalogue));
+  std::vector<std::string> lists;
+  for (const auto& f : files.opt_outs) {
+    NORA_TRY(std::string list, read_file(f, max_opt_out_bytes));
+    lists.push_back(std::move(list));
+  }
+  NORA_TRY(Mandate out, open(note, *roots, std::move(probes), std::move(profile), lists));
+  out.opt_out_files_ = files.opt_outs;
+  return out;
+}
+
+Refusal Mandate::judge_time(Instant now) const {
+  if (now < text_.not_before) return Refusal::not_yet_valid;
+  if (now >= text_.not_after) return Refusal::expired;
+  if (!inside(now.us % day_us / minute_us, text_.window_from_min, text_.window_to_min)) return Refusal::outside_daily_window;
+  return Refusal::none;
+}
+
+std::expected<Permit, Refusal> Mandate::permit(const Target& target, const ProbeInfo& probe, Instant now) const {
+  using enum Refusal;
+  if (const Refusal r = judge_time(now); r != none) return std::unexpected(r);
+  if (!probes_.owns(probe)) return std::unexpected(probe_not_in_catalogue);
+  const auto klass = static_cast<std::size_t>(probe.probe_class);
+  if (!classes_[klass]) return std::unexpected(class_not_granted);
+  if (!profile_.classes[klass]) return std::unexpected(profile_forbids_class);
+  if (!(probe.proto == Proto::tcp ? tcp_ : udp_).test(target.port)) return std::unexpected(port_not_granted);
+  if (!range_.contains(target.ip)) return std::unexpected(out_of_range);
+  if (exclude_.contains(target.ip)) return std::unexpected(excluded);
+  if (opt_out_.contains(target.ip)) return std::unexpected(opted_out);
+  const bool social = social_.contains(target.ip);
+  if (probe.social && !social) return std::unexpected(social_probe_outside_social_range);
+  if (probe.social && !profile_.social_probes) return std::unexpected(profile_forbids_class);
+  const bool v4 = target.ip.is_v4();
+  if (!(v4 ? has4_ : has6_)) return std::unexpected(no_source_of_family);
+  if (probe.probe_class == ProbeClass::p3 && !(v4 ? has_listener4_ : has_listener6_)) return std::unexpected(no_listener);
+  Permit p;
+  p.dest_ = target.ip;
+  p.source_ = v4 ? source4_ : source6_;
+  p.port_ = target.port;
+  p.proto_ = probe.proto;
+  p.probe_ = probe.index;
+  p.social_ = social;
+  // End of the daily window: the next instant at which the minute of the day is window_to.
+  const std::int64_t into_day = now.us % day_us, end = text_.window_to_min * minute_us;
+  const std::int64_t left = end > into_day ? end - into_day : end + day_us - into_day;
+  p.expires_ = std::min({text_.not_after, now + permit_life, now + Span{left}});
+  return p;
+}
+
+Status Mandate::usable(Instant now) const {
+  const Refusal r = judge_time(now);
+  if (r == Refusal::none) return {};
+  if (r == Refusal::expired) return no(fmt::format("the mandate \"{}\" expired at {}", text_.id, text_.not_after.text()), "Ask the authority for a new revision.");
+  if (r == Refusal::not_yet_valid) return no(fmt::format("the mandate \"{}\" is not valid before {}", text_.id, text_.not_before.text()));
+  return no(fmt::format("it is outside the daily window of the mandate ({:02}:{:02} to {:02}:{:02} UTC)", text_.window_from_min / 60,
+                        text_.window_from_min % 60, text_.window_to_min / 60, text_.window_to_min % 60));
+}
+
+Result<bool> Mandate::refresh_opt_out() {
+  std::vector<std::string> texts;
+  std::vector<Prefix> all = signed_opt_out_;
+  for (const auto& f : opt_out_files_) {
+    NORA_TRY(std::string list, read_file(f, max_opt_out_bytes));
+    texts.push_back(std::move(list));
+  }
+  if (texts == opt_out_texts_ || opt_out_files_.empty()) return false;
+  for (std::size_t i = 0; i < texts.size(); ++i) {
+    auto prefixes = parse_opt_out(texts[i]);
+    if (!prefixes) return fail(Code::failed, fmt::format("{}: {}", opt_out_files_[i].string(), prefixes.error().what));
+    all.insert(all.end(), prefixes->begin(), prefixes->end());
+  }
+  opt_out_ = net::AddressSet::make(all);
+  all_opt_out_ = std::move(all);
+  opt_out_texts_ = std::move(texts);
+  return true;
+}
+
+std::optional<Ip> Mandate::source_for(Ip dest) const {
+  if (dest.is_v4()) return has4_ ? std::optional(source4_) : std::nullopt;
+  return has6_ ? std::optional(source6_) : std::nullopt;
+}
+
+std::vector<Prefix> Mandate::closed() const {
+  std::vector<Prefix> out = text_.excludes;
+  out.insert(out.end(), all_opt_out_.begin(), all_opt_out_.end());
+  std::sort(out.begin(), out.end());
+  out.erase(std::unique(out.begin(), out.end()), out.end());
+  return out;
+}
+
+}  // namespace nora::law
