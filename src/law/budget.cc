@@ -15,13 +15,12 @@ constexpr std::uint32_t burst_per_second_share = 20;  // burst = 1/20 s of the r
 
 std::size_t Budget::PrefixHash::operator()(const Prefix& p) const noexcept { return std::hash<Ip>{}(p.base()); }
 
-// In any window of one second at most burst + 1 s / interval packets go. interval is chosen so that this sum is the cap.
+// GCRA with tolerance (burst - 1) * interval lets at most burst - 1 + ceil(1 s / interval) packets into a half-open window of one second;
+// the interval is chosen so that this is the cap.
 Budget::Pace Budget::pace(std::uint32_t per_second) {
   const std::uint32_t burst = std::max(1u, per_second / burst_per_second_share);
-  const double steady = per_second > burst ? per_second - burst : 1.0;
   Pace p;
-  // A cap of 1 per second leaves no room for a burst besides the steady rate: one packet each second.
-  p.interval_us = 1e6 / steady;
+  p.interval_us = 1e6 / (per_second - burst + 1);
   p.burst_us = p.interval_us * (burst - 1);
   return p;
 }
