@@ -351,7 +351,7 @@ Result<std::vector<Prefix>> parse_opt_out(std::string_view text) {
     ++line;
     if (const auto hash = l.find('#'); hash != l.npos) l = l.substr(0, hash);
     while (!l.empty() && (l.back() == ' ' || l.back() == '\t' || l.back() == '\r')) l.remove_suffix(1);
-    while (!l.empty() && (l.front() == ' ' || l.front() == '\t')) l.remove_prefix(1);
+    while (!l.empty() && (l.front() == ' ' || l.front() == '\t' || l.front() == '\r')) l.remove_prefix(1);
     if (l.empty()) continue;
     const auto p = Prefix::parse(l);
     if (!p) return wrong(line, p.error().what);
