@@ -1,7 +1,6 @@
 #include "neighbourhood/devices.h"
 
 #include <fmt/core.h>
-#include <sys/stat.h>
 
 #include <cstdlib>
 #include <map>
@@ -151,9 +150,8 @@ Result<Services> tls_storage(Kit& k) {
 
 Result<Services> storage(Kit& k) {
   NORA_CHECK(k.file("ftp/readme.txt", "nothing here\n"));
-  ::chmod(k.path("ftp").c_str(), 0555);  // vsftpd refuses a writable anonymous root
   NORA_CHECK(k.file("vsftpd.conf", fmt::format("listen=YES\nlisten_address={}\nlisten_port=21\nanonymous_enable=YES\nbackground=NO\nftpd_banner=Buffalo LinkStation LS220D FTP\n"
-                                               "secure_chroot_dir={}\nanon_root={}\nseccomp_sandbox=NO\nrun_as_launching_user=YES\nftp_username=nobody\n",
+                                               "secure_chroot_dir={}\nanon_root={}\nseccomp_sandbox=NO\nrun_as_launching_user=YES\nallow_writeable_chroot=YES\nftp_username=nobody\n",
                                                k.v4(), k.path("ftp"), k.path("ftp"))));
   return two(k.root("ftp", {"vsftpd", k.path("vsftpd.conf")}, {"tcp/21"}),
              k.page("LinkStation LS220D", "lighttpd/1.4.39", "<h1>LinkStation</h1><p>LS220D Firmware 1.84</p>"));

@@ -55,11 +55,11 @@ int world(const std::vector<std::string>& args) {
 int main(int argc, char** argv) {
   using namespace nora::neighbourhood;
   const std::map<std::string, int (*)(const std::vector<std::string>&)> programs = {
-      {"world", world}, {"modbus-plc", modbus_plc}, {"rtsp-camera", rtsp_camera}, {"mirai-syn", mirai_syn}, {"relay", relay}, {"nas", nas}, {"faces", faces}, {"wire-count", wire_count},
+      {"world", world}, {"modbus-plc", modbus_plc}, {"rtsp-camera", rtsp_camera}, {"mirai-syn", mirai_syn}, {"relay", relay}, {"nas", nas}, {"faces", faces}, {"wire-count", wire_count}, {"visit", visit},
   };
   auto program = argc > 1 ? programs.find(argv[1]) : programs.end();
   if (program == programs.end()) {
-    fmt::print(stderr, "usage: nora-neighbour world ROOT STATE [COMMAND…] | modbus-plc | rtsp-camera | mirai-syn | relay | nas | wire-count | faces\n");
+    fmt::print(stderr, "usage: nora-neighbour world ROOT STATE [COMMAND…] | modbus-plc | rtsp-camera | mirai-syn | relay | nas | wire-count | visit | faces\n");
     return 2;
   }
   return program->second({argv + 2, argv + argc});

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdio>
 
 #include "base/files.h"
 
@@ -107,6 +108,7 @@ Result<int> enter(const SandboxOptions& options, const std::function<int()>& bod
   int error_pipe[2];
   if (::pipe2(error_pipe, O_CLOEXEC) != 0) return pass(system_error("pipe").error());
 
+  ::fflush(nullptr);  // what is buffered belongs to the caller alone
   // A middle process, so that the caller itself stays outside and can clean up and report.
   pid_t middle = ::fork();
   if (middle < 0) return pass(system_error("fork").error());
