@@ -74,6 +74,7 @@ class CaseBook {
   Status unmerge(Id duplicate, const Why& why, Instant now);
   Status set_attacked(Id case_id);
   Status set_handle(Id case_id, std::string_view handle);
+  Status mark_notified(Id case_id, Instant at);                        // the ISP says when
   Status mark_opened(Id case_id, Instant now);                         // first use of the code
   Status mark_checked(Id case_id, Instant now);
 
@@ -87,6 +88,7 @@ class CaseBook {
   const Codes& codes() const { return codes_; }
 
  private:
+  Status check_history(const Case& c, State to);
   Status append(Id case_id, State from, State to, const Why& why, Instant now);
   registry::Registry& registry_;
   const Codes& codes_;

@@ -11,7 +11,7 @@
 
 namespace nora::cases {
 
-struct Code {
+struct NoticeCode {
   std::string code, word1, word2;
 };
 
@@ -20,7 +20,7 @@ class Codes {
   explicit Codes(Secret key) : key_(std::move(key)) {}
   // Reads the key file (0600, 64 hex digits) or makes it. Errors: failed, refused (others may read it).
   static Result<Codes> open(const std::filesystem::path& key_file, Random& random);
-  Code of_case(registry::Id case_id) const;
+  NoticeCode of_case(registry::Id case_id) const;
   Hash lookup_hash(std::string_view canonical_code) const;
 
  private:
