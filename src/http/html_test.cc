@@ -93,6 +93,10 @@ TEST(Limiter, per_line_and_in_all) {
   EXPECT_FALSE(limiter.allow(b));  // the breaker for all
   clock.sleep(Span::minutes(1));
   EXPECT_TRUE(limiter.allow(a));
+  for (int i = 0; i < 20; ++i) {  // only failures stay counted
+    EXPECT_TRUE(limiter.allow(b));
+    limiter.give_back(b);
+  }
   // One IPv6 line owns its whole /64.
   EXPECT_EQ(Limiter::key(*Ip::parse("2001:db8:1000::1")), Limiter::key(*Ip::parse("2001:db8:1000:0:ffff::2")));
 }

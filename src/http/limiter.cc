@@ -25,4 +25,11 @@ bool Limiter::allow(Ip peer) {
   });
 }
 
+void Limiter::give_back(Ip peer) {
+  state_.with([&](State& s) {
+    if (s.all.events > 0) --s.all.events;
+    if (const auto found = s.peers.find(key(peer)); found != s.peers.end() && found->second.events > 0) --found->second.events;
+  });
+}
+
 }  // namespace nora::http

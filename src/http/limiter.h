@@ -16,6 +16,7 @@ class Limiter {
   struct Rule { int per_peer; int in_all; Span window; };
   Limiter(Rule rule, Clock& clock) : rule_(rule), clock_(clock) {}
   bool allow(Ip peer);       // counts the event if it is allowed
+  void give_back(Ip peer);   // uncounts one allowed event, for limits on failures only: count first, give back on success
   static Ip key(Ip peer);    // v4 as is, v6 cut to /64
 
  private:
