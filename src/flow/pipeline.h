@@ -1,0 +1,63 @@
+// Pipeline: the way of a reply: identify -> device -> exposure -> finding -> case, and back: outcome -> fixed. Also sightings -> devices.
+// Used by the scheduler of `nora serve`, the portal gate (after a self-check), naming (after a rules change) and the command line.
+// Idempotent: the same observations again change nothing. One address is one transaction, serialised over all processes of the store.
+// Not thread safe: one Pipeline per thread, on its own Registry.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/env.h"
+#include "cases/case_book.h"
+#include "cases/onsite.h"
+#include "cases/routes.h"
+#include "flow/knowledge.h"
+#include "identify/cluster.h"
+#include "registry/registry.h"
+
+namespace nora::flow {
+
+// How old a reply may be and still describe what stands at the address, where no lease time was measured.
+inline constexpr Span default_window = Span::hours(24);
+// More open services than that on one address: a honeypot or tarpit, not a device; kept and shown, never notified.
+inline constexpr std::size_t max_device_services = 16;
+// An infection is over when no sensor saw the line for this long and the line was online (workflow.md S7).
+inline constexpr Span infection_silence = Span::days(14);
+
+struct PipelineOptions {
+  std::function<bool(Ip)> is_social;             // social-impact range of the mandate; empty: none
+  std::function<std::string(Ip)> reverse_name;   // rDNS as a clue, from a file of the operator; empty: none. Nora sends no query.
+  cases::OnSite* onsite = nullptr;               // store of the on-site contacts; none: cases open without clues
+  int min_looks = 2;                             // S1 VALIDATED: a TCP conversation is two (SYN answered, then the talk), a datagram one
+  std::string basis = "mandate";                 // stands in each case event
+};
+
+struct PipelineCounts {
+  std::int64_t addresses = 0, devices_new = 0, findings_new = 0, findings_seen = 0, findings_fixed = 0, findings_reopened = 0,
+               findings_withdrawn = 0, cases_new = 0, cases_fixed = 0, sightings_joined = 0;
+  void add(const PipelineCounts& other);
+};
+
+class Pipeline {
+ public:
+  Pipeline(Env env, registry::Registry& registry, cases::CaseBook& book, const cases::Routes& routes, std::shared_ptr<const Knowledge> knowledge,
+           PipelineOptions options = {});
+  ~Pipeline();
+
+  // Everything that came since the last call: observations, outcomes, sightings. Bounded per call; call again while `addresses` > 0.
+  Result<PipelineCounts> process_new();
+  Result<PipelineCounts> reassess(Ip ip);          // one address, now (after a self-check)
+  Result<PipelineCounts> reassess_all();           // every address with a device (after a rules change)
+  void use(std::shared_ptr<const Knowledge> knowledge);
+  const Knowledge& knowledge() const;
+  // Every device with what its services said, for clusters and naming.
+  Result<std::vector<identify::Sample>> samples();
+
+ private:
+  struct Parts;
+  std::unique_ptr<Parts> parts_;
+};
+
+}  // namespace nora::flow
