@@ -96,6 +96,8 @@ Result<Pattern> Pattern::compile(std::string_view ruby, std::string_view flag_te
   p.bytes_.reset(compile_one(text, options, why));
   if (!p.bytes_) return fail(Code::bad_input, why);
   p.utf_.reset(compile_one(text, options | PCRE2_UTF, why));  // may fail for byte escapes; then only byte mode is tried
+  std::size_t jit_bytes = 0;
+  p.jit_ = pcre2_pattern_info(p.bytes_.get(), PCRE2_INFO_JITSIZE, &jit_bytes) == 0 && jit_bytes > 0;
   std::uint32_t groups = 0;
   pcre2_pattern_info(p.bytes_.get(), PCRE2_INFO_CAPTURECOUNT, &groups);
   if (groups > 31) return fail(Code::bad_input, "more than 31 capture groups");
@@ -108,7 +110,10 @@ Pattern::Outcome Pattern::match(std::string_view subject, Mode mode, Scratch& sc
   if (code == nullptr) return Outcome::miss;
   auto& parts = scratch.parts();
   const char* data = subject.data() == nullptr ? "" : subject.data();
-  const int rc = pcre2_match(code, reinterpret_cast<PCRE2_SPTR>(data), subject.size(), 0, 0, parts.data, parts.context);
+  // Straight to the compiled code: pcre2_match() costs as much as the match of a short banner. The caller has checked UTF-8 for utf mode.
+  const auto* bytes = reinterpret_cast<PCRE2_SPTR>(data);
+  const int rc = jit_ ? pcre2_jit_match(code, bytes, subject.size(), 0, 0, parts.data, parts.context)
+                      : pcre2_match(code, bytes, subject.size(), 0, 0, parts.data, parts.context);
   if (rc == PCRE2_ERROR_NOMATCH) return Outcome::miss;
   if (rc < 0) return Outcome::limit;
   const PCRE2_SIZE* v = pcre2_get_ovector_pointer(parts.data);

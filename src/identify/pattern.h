@@ -50,6 +50,7 @@ class Pattern {
   struct Free { void operator()(pcre2_real_code_8* code) const; };
   std::unique_ptr<pcre2_real_code_8, Free> bytes_, utf_;
   int groups_ = 0;
+  bool jit_ = false;
 };
 
 // Ruby text to PCRE2 text: inline (?m) becomes (?s). Errors: bad_input for \h, {,n}, nested or intersected character classes.
