@@ -4,11 +4,17 @@
 
 #include <compare>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "base/messages.h"
 
 namespace nora::isp {
+
+// Not only a rule of the house: a translation unit of another folder does not compile with this file (tests/compile_fail/).
+static_assert(std::string_view(__BASE_FILE__).find("src/isp/") != std::string_view::npos || std::string_view(__BASE_FILE__).find("src/app/") != std::string_view::npos ||
+                  std::string_view(__BASE_FILE__).find("fuzz/") != std::string_view::npos,
+              "a subscriber has no place outside src/isp/");
 
 // What the provider calls a line: a contract number, or the log's own key where no customer file names the line.
 class LineId {

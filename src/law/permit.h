@@ -1,6 +1,6 @@
 // Permit: the right to send to exactly one (source, destination, protocol, port) until an instant. Refusal: why there is none.
 // Used by survey and by law itself. Only Mandate::permit makes one; it cannot be copied, changed or pointed at another target
-// (src/law/compile_fail/ proves that such code does not compile).
+// (tests/compile_fail/ proves that such code does not compile).
 #pragma once
 
 #include <cstdint>

@@ -1,0 +1,8 @@
+// The permit is given away with the frame.
+// expect: cannot bind rvalue reference
+#include "law/send.h"
+
+using namespace nora;
+using namespace nora::law;
+
+Result<Refusal> send(FrameSender& sender, Permit& permit, ByteView frame, Instant now) { return sender.send(permit, frame, now); }
