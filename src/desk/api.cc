@@ -1,0 +1,131 @@
+// The JSON API of the desk (docs/api.md): NDJSON, one object a row, the filters of the pages, keyset pages by "after". The same rights, the
+// same leaves, the same rows. A last line {"next": ID} says that there is more.
+#include <algorithm>
+#include <fmt/core.h>
+
+#include "cases/metrics.h"
+#include "desk/pages.h"
+#include "desk/queries.h"
+
+namespace nora::desk {
+namespace {
+
+std::string clean(const std::string& s) { return to_clean_utf8(s); }
+json::Value time_or_null(Instant t) { return t.us == 0 ? json::Value(nullptr) : json::Value(boost::json::string(t.text())); }
+
+json::Object identity_json(const registry::Identity& i) {
+  json::Object o{{"vendor", clean(i.vendor.value)}, {"product", clean(i.product.value)}, {"firmware", clean(i.firmware.value)}, {"type", clean(i.type.value)}};
+  o["confidence"] = i.product.confidence;
+  return o;
+}
+
+Answer rows(std::string body, registry::Id next) {
+  if (next != 0) body += fmt::format("{{\"next\":{}}}\n", next);
+  http::Response r;
+  r.content_type = "application/x-ndjson";
+  r.body = std::move(body);
+  return r;
+}
+
+Result<std::size_t> limit_of(const Context& c) {
+  std::size_t limit = registry::max_page_rows;
+  if (auto text = c.query("limit"); !text.empty()) {
+    limit = 0;
+    for (char ch : text) {
+      if (ch < '0' || ch > '9' || limit > registry::max_page_rows) return fail(Code::bad_input, "limit is not a number");
+      limit = limit * 10 + static_cast<std::size_t>(ch - '0');
+    }
+    if (limit == 0 || limit > registry::max_page_rows) return fail(Code::bad_input, "limit must be 1 to 1000");
+  }
+  return limit;
+}
+
+}  // namespace
+
+Answer api_findings(Context& c) {
+  NORA_TRY(auto filter, filter_from(c.request.query));
+  NORA_TRY(filter.limit, limit_of(c));
+  NORA_CHECK(c.disclose("api_findings", {{"query", http::encode_form(c.request.query)}}));
+  NORA_TRY(auto found, registry::find_findings(c.registry, filter));
+  std::string body;
+  for (const auto& r : found) {
+    const auto& f = r.stored.finding;
+    json::Object o{{"id", f.id}, {"device", f.device}, {"case", r.stored.case_id}, {"rule", f.rule}, {"pattern", std::string(1, static_cast<char>(f.pattern))}, {"severity", std::string(registry::name(f.severity))},
+                   {"rsit", f.rsit}, {"ip", f.where.ip.text()}, {"port", f.where.port.value}, {"proto", std::string(name(f.where.proto))}, {"at", f.where.at.text()}, {"first_seen", f.first_seen.text()},
+                   {"last_seen", f.last_seen.text()}, {"state", f.state}, {"segment", r.stored.segment}, {"seen_segments", r.stored.seen_segments}, {"isp", r.isp}, {"case_state", r.case_state}, {"cluster", r.cluster}};
+    json::Array evidence;
+    for (const auto& line : f.evidence) evidence.emplace_back(clean(line));
+    o["evidence"] = std::move(evidence);
+    o["identity"] = identity_json(r.identity);
+    if (f.amplification) o["amplification"] = *f.amplification;
+    body += json::text(o) + "\n";
+  }
+  return rows(std::move(body), found.size() == filter.limit ? found.back().stored.finding.id : 0);
+}
+
+Answer api_devices(Context& c) {
+  NORA_TRY(auto filter, filter_from(c.request.query));
+  NORA_TRY(filter.limit, limit_of(c));
+  NORA_CHECK(c.disclose("api_devices", {{"query", http::encode_form(c.request.query)}}));
+  NORA_TRY(auto found, registry::find_devices(c.registry, filter));
+  std::string body;
+  for (const auto& r : found) {
+    json::Object o{{"id", r.device.id}, {"cluster", r.device.cluster}, {"isp", r.isp}, {"open_findings", r.open_findings}, {"first_seen", r.device.first_seen.text()}, {"last_seen", r.device.last_seen.text()}};
+    o["identity"] = identity_json(r.device.identity);
+    json::Array places;
+    for (const auto& p : r.endpoints)
+      places.push_back(json::Object{{"ip", p.ip.text()}, {"port", p.port.value}, {"proto", std::string(name(p.proto))}, {"from", p.from.text()}, {"to", p.to.text()}});
+    o["endpoints"] = std::move(places);
+    body += json::text(o) + "\n";
+  }
+  return rows(std::move(body), found.size() == filter.limit ? found.back().device.id : 0);
+}
+
+Answer api_cases(Context& c) {
+  NORA_TRY(auto general, filter_from(c.request.query));
+  CaseFilter filter;
+  filter.isp = c.query("isp");
+  filter.track = c.query("track");
+  filter.state = c.query("state");
+  filter.after = general.after;
+  NORA_TRY(filter.limit, limit_of(c));
+  if (auto stage = c.query("stage"); !stage.empty()) {
+    if (std::find(std::begin(funnel_steps), std::end(funnel_steps), stage) == std::end(funnel_steps)) return fail(Code::bad_input, "the filter \"stage\" cannot be read");
+    NORA_TRY(filter.ids, cases::funnel_cases(c.registry, stage));
+  }
+  NORA_CHECK(c.disclose("api_cases", {{"query", http::encode_form(c.request.query)}}));
+  NORA_TRY(auto found, find_cases(c.registry, filter));
+  std::string body;
+  for (const auto& r : found) {
+    json::Object o{{"id", r.id}, {"device", r.device}, {"isp", r.isp}, {"track", r.track}, {"state", r.state}, {"root_cause", clean(r.root_cause)}, {"findings", r.findings}, {"attacked", r.attacked}, {"line_known", r.line_known}};
+    o["state_at"] = time_or_null(r.state_at);
+    o["first_seen"] = time_or_null(r.first_seen);
+    o["notified_at"] = time_or_null(r.notified_at);
+    o["opened_at"] = time_or_null(r.opened_at);
+    o["checked_at"] = time_or_null(r.checked_at);
+    o["fixed_at"] = time_or_null(r.fixed_at);
+    o["ip"] = r.ip ? json::Value(boost::json::string(r.ip->text())) : json::Value(nullptr);
+    o["identity"] = identity_json(r.identity);
+    body += json::text(o) + "\n";
+  }
+  return rows(std::move(body), found.size() == filter.limit ? found.back().id : 0);
+}
+
+Answer api_clusters(Context& c) {
+  NORA_CHECK(c.disclose("api_clusters"));
+  NORA_TRY(auto counts, registry::count_clusters(c.registry));
+  NORA_TRY(auto names, cluster_names(c.registry));
+  std::string body;
+  for (const auto& k : counts) {
+    json::Object o{{"cluster", k.label}, {"devices", k.count}};
+    json::Array proposals;
+    for (const auto& n : names)
+      if (n.cluster == k.label)
+        proposals.push_back(json::Object{{"id", n.id}, {"vendor", clean(n.vendor)}, {"product", clean(n.product)}, {"type", clean(n.type)}, {"proposed_by", n.proposed_by}, {"accepted_by", n.accepted_by}, {"undone", n.undone_at.us != 0}});
+    o["names"] = std::move(proposals);
+    body += json::text(o) + "\n";
+  }
+  return rows(std::move(body), 0);
+}
+
+}  // namespace nora::desk
