@@ -134,7 +134,7 @@ std::vector<Cluster> clusters(std::span<const Sample> samples, std::size_t min_m
     cluster.ports.assign(common->begin(), common->end());
     out.push_back(std::move(cluster));
   }
-  std::stable_sort(out.begin(), out.end(), [](const Cluster& a, const Cluster& b) { return a.members.size() > b.members.size(); });
+  std::sort(out.begin(), out.end(), [](const Cluster& a, const Cluster& b) { return a.members.size() != b.members.size() ? a.members.size() > b.members.size() : a.key < b.key; });
   return out;
 }
 

@@ -101,7 +101,7 @@ std::optional<Match> Matcher::identify(std::string_view key, std::string_view va
   }
   std::vector<const RuleFile*> order;
   for (const auto& file : rules_.files()) order.push_back(&file);
-  std::stable_sort(order.begin(), order.end(), [](auto* a, auto* b) { return a->preference > b->preference; });
+  std::sort(order.begin(), order.end(), [](auto* a, auto* b) { return a->preference != b->preference ? a->preference > b->preference : a < b; });  // same vector: load order
   for (const auto* file : order) if (auto m = identify_in(*file, value)) return m;
   return std::nullopt;
 }

@@ -6,6 +6,7 @@
 #include <cctype>
 #include <charconv>
 #include <pugixml.hpp>
+#include <tuple>
 
 #include "base/crypto.h"
 #include "base/files.h"
@@ -167,7 +168,7 @@ void RuleSet::index() {
   by_key_.clear();
   for (std::size_t i = 0; i < files_.size(); ++i) by_key_[files_[i].key].push_back(i);
   for (auto& [key, list] : by_key_)
-    std::stable_sort(list.begin(), list.end(), [&](std::size_t a, std::size_t b) { return files_[a].preference > files_[b].preference; });
+    std::sort(list.begin(), list.end(), [&](std::size_t a, std::size_t b) { return std::tuple(-files_[a].preference, a) < std::tuple(-files_[b].preference, b); });
 }
 
 const std::vector<std::size_t>& RuleSet::files_of(std::string_view key) const {
