@@ -153,6 +153,61 @@ bool compressible(std::string_view type) {
   return type.starts_with("text/") || type.starts_with("application/json") || type.starts_with("image/svg") || type.starts_with("application/x-ndjson");
 }
 
+using RequestParser = bhttp::request_parser<bhttp::string_body>;
+
+void set_limits(RequestParser& parser, const ServerOptions& options) {
+  parser.header_limit(static_cast<std::uint32_t>(options.header_bytes_max));
+  parser.body_limit(options.body_bytes_max);
+}
+
+// Looks at a complete header: the method, or what to answer instead.
+struct Refusal {
+  int status;
+  std::string_view text;
+};
+std::expected<Method, Refusal> judge(const bhttp::request<bhttp::string_body>& head) {
+  Method method;
+  switch (head.method()) {
+    case bhttp::verb::get: method = Method::get; break;
+    case bhttp::verb::head: method = Method::head; break;
+    case bhttp::verb::post: method = Method::post; break;
+    default: return std::unexpected(Refusal{405, "405 method not allowed\n"});
+  }
+  const bool old = head.version() < 11;
+  const auto hosts = head.count(bhttp::field::host);
+  if ((!old && hosts != 1) || hosts > 1) return std::unexpected(Refusal{400, "400 one Host header is needed\n"});
+  if (head.count(bhttp::field::transfer_encoding) && (head.count(bhttp::field::content_length) || old))  // RFC 9112 section 6.1: smuggling
+    return std::unexpected(Refusal{400, "400 two lengths\n"});
+  return method;
+}
+
+// Fills path, query, headers, form or body from a complete message.
+Status fill(Request& request, bhttp::request<bhttp::string_body>& message) {
+  const std::string_view target(message.target().data(), message.target().size());
+  const auto question = target.find('?');
+  NORA_TRY(request.path, parse_path(target.substr(0, question)));
+  if (question != std::string_view::npos) {
+    NORA_TRY(request.query, parse_form(target.substr(question + 1)));
+  }
+  for (const auto& field : message) {
+    std::string name(field.name_string());
+    for (char& c : name) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
+    request.headers.emplace_back(std::move(name), std::string(field.value()));
+  }
+  request.body = std::move(message.body());
+  if (std::string_view(request.header("content-type")).starts_with("application/x-www-form-urlencoded")) {
+    NORA_TRY(request.form, parse_form(request.body));
+    request.body.clear();
+  }
+  return {};
+}
+
+Refusal refusal_of(beast::error_code error) {
+  if (error == bhttp::error::header_limit) return {431, "431 header too large\n"};
+  if (error == bhttp::error::body_limit) return {413, "413 too large\n"};
+  return {400, "400 bad request\n"};
+}
+
 class ServerImpl : public Server {
  public:
   ServerImpl(Env env, ServerOptions options, Handler handler)
@@ -301,9 +356,8 @@ class ServerImpl : public Server {
 
   // Reads one request, lets the handler answer it. False: close the connection.
   awaitable<bool> one_request(beast::tcp_stream& stream, beast::flat_buffer& buffer, Ip peer, std::uint16_t port, Ip local) {
-    bhttp::request_parser<bhttp::string_body> parser;
-    parser.header_limit(static_cast<std::uint32_t>(options_.header_bytes_max));
-    parser.body_limit(options_.body_bytes_max);
+    RequestParser parser;
+    set_limits(parser, options_);
     stream.expires_at(after(options_.header_timeout));
     {
       auto [error, n] = co_await bhttp::async_read_header(stream, buffer, parser, use_tuple);
@@ -314,20 +368,11 @@ class ServerImpl : public Server {
     request.peer = peer;
     request.peer_port = port;
     request.local = local;
-    const auto& head = parser.get();
-    switch (head.method()) {
-      case bhttp::verb::get: request.method = Method::get; break;
-      case bhttp::verb::head: request.method = Method::head; break;
-      case bhttp::verb::post: request.method = Method::post; break;
-      default: co_return co_await deny(stream, 405, "405 method not allowed\n");
-    }
-    const bool old = head.version() < 11;
-    if ((!old && head.count(bhttp::field::host) != 1) || head.count(bhttp::field::host) > 1)
-      co_return co_await deny(stream, 400, "400 one Host header is needed\n");
-    if (head.count(bhttp::field::transfer_encoding) && (head.count(bhttp::field::content_length) || old))  // RFC 9112 section 6.1: smuggling
-      co_return co_await deny(stream, 400, "400 two lengths\n");
+    const auto method = judge(parser.get());
+    if (!method) co_return co_await deny(stream, method.error().status, method.error().text);
+    request.method = *method;
     if (!parser.is_done()) {
-      if (beast::iequals(head[bhttp::field::expect], "100-continue")) {
+      if (beast::iequals(parser.get()[bhttp::field::expect], "100-continue")) {
         static constexpr std::string_view go_on = "HTTP/1.1 100 Continue\r\n\r\n";
         co_await asio::async_write(stream, asio::buffer(go_on), use_tuple);
       }
@@ -335,32 +380,10 @@ class ServerImpl : public Server {
       auto [error, n] = co_await bhttp::async_read(stream, buffer, parser, use_tuple);
       if (error) co_return co_await refuse(stream, error);
     }
-    if (auto filled = fill(request, parser.get()); !filled)
-      co_return co_await deny(stream, 400, "400 the address is not valid\n");
-    request.body = std::move(parser.get().body());
-    if (std::string_view(request.header("content-type")).starts_with("application/x-www-form-urlencoded")) {
-      auto form = parse_form(request.body);
-      if (!form) co_return co_await deny(stream, 400, "400 the form is not valid\n");
-      request.form = std::move(*form);
-      request.body.clear();
-    }
+    const bool old = parser.get().version() < 11;
     const bool keep = parser.get().keep_alive() && !old;
+    if (const auto filled = fill(request, parser.get()); !filled) co_return co_await deny(stream, 400, "400 the address or the form is not valid\n");
     co_return co_await answer(stream, std::move(request), keep, old);
-  }
-
-  static Status fill(Request& request, const bhttp::request<bhttp::string_body>& head) {
-    const std::string_view target(head.target().data(), head.target().size());
-    const auto question = target.find('?');
-    NORA_TRY(request.path, parse_path(target.substr(0, question)));
-    if (question != std::string_view::npos) {
-      NORA_TRY(request.query, parse_form(target.substr(question + 1)));
-    }
-    for (const auto& field : head) {
-      std::string name(field.name_string());
-      for (char& c : name) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
-      request.headers.emplace_back(std::move(name), std::string(field.value()));
-    }
-    return {};
   }
 
   awaitable<bool> answer(beast::tcp_stream& stream, Request request, bool keep, bool old) {
@@ -476,11 +499,10 @@ class ServerImpl : public Server {
   }
 
   awaitable<bool> refuse(beast::tcp_stream& stream, beast::error_code error) {
-    if (error == bhttp::error::header_limit) co_return co_await deny(stream, 431, "431 header too large\n");
-    if (error == bhttp::error::body_limit) co_return co_await deny(stream, 413, "413 too large\n");
     if (error == bhttp::error::end_of_stream || error == beast::error::timeout || error.category() != bhttp::make_error_code(bhttp::error::end_of_stream).category())
       co_return false;  // gone or too slow: there is nobody to tell
-    co_return co_await deny(stream, 400, "400 bad request\n");
+    const auto refusal = refusal_of(error);
+    co_return co_await deny(stream, refusal.status, refusal.text);
   }
 
   Env env_;
@@ -510,6 +532,27 @@ Result<std::unique_ptr<Server>> Server::start(Env env, ServerOptions options, Ha
     return fail(Code::environment, std::string("cannot start the web server: ") + e.what());
   }
   return server;
+}
+
+Result<Request> read_request(std::string_view bytes, const ServerOptions& options) {
+  const auto refused = [](Refusal r) { return fail(Code::bad_input, std::string(r.text.substr(0, r.text.find('\n')))); };
+  RequestParser parser;
+  set_limits(parser, options);
+  parser.eager(true);
+  beast::error_code error;
+  for (int i = 0; i < 1000 && !parser.is_done() && !bytes.empty(); ++i) {
+    const auto used = parser.put(asio::buffer(bytes.data(), bytes.size()), error);
+    if (error && error != bhttp::error::need_more) return refused(refusal_of(error));
+    if (used == 0) break;
+    bytes.remove_prefix(used);
+  }
+  if (!parser.is_done()) return refused({400, "400 not a whole request\n"});
+  Request request;
+  const auto method = judge(parser.get());
+  if (!method) return refused(method.error());
+  request.method = *method;
+  NORA_CHECK(fill(request, parser.get()));
+  return request;
 }
 
 StopSignal::StopSignal() {

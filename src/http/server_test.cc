@@ -123,6 +123,21 @@ TEST_F(ServerTest, refuses_ambiguous_requests) {
   EXPECT_EQ(client.send("\x16\x03\x01\x02\r\n\r\n").status, 400);
 }
 
+TEST(ReadRequest, judges_like_the_server) {
+  const ServerOptions options;
+  const auto good = read_request("POST /a%20b?x=1 HTTP/1.1\r\nHost: h\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 3\r\n\r\ny=2", options);
+  ASSERT_TRUE(good) << good.error().text();
+  EXPECT_EQ(good->path, "/a b");
+  EXPECT_EQ(good->query.get("x"), "1");
+  EXPECT_EQ(good->form.get("y"), "2");
+  const auto status = [&](std::string_view bytes) { const auto r = read_request(bytes, options); return r ? std::string("200") : r.error().what.substr(0, 3); };
+  EXPECT_EQ(status("GET / HTTP/1.1\r\n\r\n"), "400");
+  EXPECT_EQ(status("DELETE / HTTP/1.1\r\nHost: h\r\n\r\n"), "405");
+  EXPECT_EQ(status("GET / HTTP/1.1\r\nHost: h\r\nX: " + std::string(20'000, 'x') + "\r\n\r\n"), "431");
+  EXPECT_EQ(status("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 99999999\r\n\r\n"), "413");
+  EXPECT_EQ(status("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\nx"), "400");
+}
+
 TEST_F(ServerTest, headers_cannot_be_split) {
   const auto a = start().get("/evil");
   EXPECT_FALSE(a.headers.contains("set-cookie"));
