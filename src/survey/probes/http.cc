@@ -228,6 +228,40 @@ std::string body_shape(std::string_view body) {
   return to_hex(sha256(as_bytes(path)));
 }
 
+std::string body_text(std::string_view body) {
+  std::string raw;
+  std::size_t i = 0;
+  while (i < body.size() && raw.size() < 4 * max_text_bytes) {
+    if (body[i] != '<') {
+      if (!is_blank(body[i])) raw += body[i];
+      else if (!raw.empty() && raw.back() != ' ') raw += ' ';
+      ++i;
+      continue;
+    }
+    if (!raw.empty() && raw.back() != ' ') raw += ' ';
+    const auto tag = body.substr(i, 8);
+    auto end = npos;
+    if (tag.starts_with("<!--")) {
+      end = body.find("-->", i);
+    } else {
+      auto from = i;
+      for (std::string_view hidden : {"script", "style", "title"})
+        if (find_word(tag, "<" + std::string(hidden)) == 0) from = find_word(body, "</" + std::string(hidden), i);
+      if (from == npos) break;  // never closed: nothing behind it is shown
+      end = body.find('>', from);
+    }
+    if (end == npos) break;
+    i = body.find('>', end) + 1;
+  }
+  std::string text(trim(decode_entities(raw)));
+  if (text.size() > max_text_bytes) {
+    std::size_t cut = max_text_bytes;
+    while (cut > 0 && (static_cast<unsigned char>(text[cut]) & 0xc0) == 0x80) --cut;  // not inside a character
+    text.resize(cut);
+  }
+  return text;
+}
+
 void add_http(Parsed& out, const HttpResponse& r, const Item& item) {
   out.add("http.status", std::to_string(r.status));
   std::string order;
@@ -248,12 +282,13 @@ void add_http(Parsed& out, const HttpResponse& r, const Item& item) {
   if (auto title = html_title(r.body); !title.empty()) out.add("html_title", title);
   if (!r.body.empty()) out.add("http.body_hash", to_hex(sha256(as_bytes(r.body))));
   if (auto shape = body_shape(r.body); !shape.empty()) out.add("http.body_shape", shape);
+  if (auto text = body_text(r.body); !text.empty()) out.add("http.body_text", text);
   bool form = false, password = false;
   std::string generator;
   std::size_t tags = 0;
   for (auto at = r.body.find('<'); at != std::string::npos && tags < max_tags; at = r.body.find('<', at + 1), ++tags) {
-    auto end = r.body.find('>', at);
-    auto tag = std::string_view(r.body).substr(at, end == std::string::npos ? 512 : std::min<std::size_t>(end - at, 512));
+    auto tag = std::string_view(r.body).substr(at, 512);  // a bounded look ahead: 64 KiB of "<" must not cost 64 Ki searches of 64 KiB
+    tag = tag.substr(0, tag.find('>'));
     if (find_word(tag, "<form") == 0) form = true;
     else if (find_word(tag, "<input") == 0 && same_word(attribute(tag, "type"), "password")) password = true;
     else if (generator.empty() && find_word(tag, "<meta") == 0 && same_word(attribute(tag, "name"), "generator"))

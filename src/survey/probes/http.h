@@ -31,6 +31,8 @@ void add_http(Parsed& out, const HttpResponse& response, const Item& item);
 // Parts of pages; exposed for tests.
 std::string html_title(std::string_view body);
 std::string decode_entities(std::string_view text);
+inline constexpr std::size_t max_text_bytes = 1024;
+std::string body_text(std::string_view body);   // what a reader sees, blanks collapsed; firmware and owner clues stand there
 std::string body_shape(std::string_view body);  // SHA-256 over the sequence of tag names
 std::string without_nonce(std::string_view header_value);
 

@@ -354,5 +354,19 @@ TEST(Hostile, MutatedRepliesStayBounded) {
   }
 }
 
+TEST(Http, BodyTextIsWhatAReaderSees) {
+  EXPECT_EQ(body_text("<html><head><title>T</title><style>b{}</style><script>var a='<b>x';</script></head><body><h1>ELECOM</h1><!-- no --><p>Firmware&nbsp;1.06\r\n  unit 7</p>"),
+            "ELECOM Firmware 1.06 unit 7");
+  EXPECT_EQ(body_text("<script>never closed"), "");
+  EXPECT_EQ(body_text("a<b"), "a");
+  EXPECT_EQ(body_text(""), "");
+  std::string many;
+  for (int i = 0; i < 2000; ++i) many += "管";
+  const auto cut = body_text(many);
+  EXPECT_LE(cut.size(), max_text_bytes);
+  EXPECT_EQ(cut.size() % 3, 0u) << "cut between characters";
+  body_text(std::string(64 * 1024, '<'));
+}
+
 }  // namespace
 }  // namespace nora::survey
