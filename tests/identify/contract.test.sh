@@ -14,7 +14,7 @@ print(o)' "$1"; }
 
 mkdir "$work/rules"
 cat >"$work/rules/own_banner.xml" <<'XML'
-<fingerprints matches="own.banner" protocol="own"><fingerprint pattern="^Box (\w+)(?: v([0-9.]+))?"><description>A   box</description><example hw.product="A7">Box A7</example>
+<fingerprints matches="own.banner" protocol="own" preference=".5"><fingerprint pattern="^Box (\w+)(?: v([0-9.]+))?"><description>A   box</description><example hw.product="A7">Box A7</example>
 <param pos="0" name="hw.vendor" value="Maker"/><param pos="1" name="hw.product"/><param pos="2" name="hw.version"/></fingerprint></fingerprints>
 XML
 cat >"$work/rules/other.xml" <<'XML'
