@@ -104,7 +104,10 @@ Result<Id> CaseBook::attach(const registry::StoredFinding& f, const std::optiona
   if (id != 0) {
     NORA_TRY(auto has, get(id));
     if (has && has->merged_into) id = has->merged_into;
-    if (has) return id;
+    if (has) {
+      if (f.social) NORA_CHECK(to_site_track(id));
+      return id;
+    }
     id = 0;
   }
   const bool shared = route && route->shared;
@@ -145,8 +148,15 @@ Result<Id> CaseBook::attach(const registry::StoredFinding& f, const std::optiona
     NORA_CHECK(db.exec("UPDATE cases SET code_hash = ?, word1 = ?, word2 = ? WHERE id = ?", {codes_.lookup_hash(code.code), code.word1, code.word2, id}));
     NORA_CHECK(append(id, State::S0_OBSERVED, State::S0_OBSERVED, why, now));
   }
+  if (f.social) NORA_CHECK(to_site_track(id));
   if (f.finding.id != 0 && f.case_id != id) NORA_CHECK(registry_.set_finding_case(f.finding.id, id));
   return id;
+}
+
+// A finding of social impact takes its whole case to the people on site, unless the ISP has it already.
+Status CaseBook::to_site_track(Id case_id) {
+  return registry_.db().write("UPDATE cases SET track = 'on-site' WHERE id = ? AND track = 'list' AND state IN (?, ?)",
+                              {case_id, name(State::S0_OBSERVED), name(State::S1_VALIDATED)});
 }
 
 Status CaseBook::move(Id case_id, State to, const Why& why, Instant now) {

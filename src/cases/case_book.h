@@ -52,7 +52,7 @@ struct CaseEvent {
 };
 
 struct CaseFilter {
-  std::string isp, track, state, root_cause;
+  std::string isp = {}, track = {}, state = {}, root_cause = {};
   bool active_only = false;
   Id after = 0;               // keyset by id
   std::size_t limit = 100;
@@ -88,6 +88,7 @@ class CaseBook {
   const Codes& codes() const { return codes_; }
 
  private:
+  Status to_site_track(Id case_id);
   Status check_history(const Case& c, State to);
   Status append(Id case_id, State from, State to, const Why& why, Instant now);
   registry::Registry& registry_;

@@ -56,6 +56,7 @@ class Pipeline {
   Result<std::vector<identify::Sample>> samples();
 
  private:
+  Status tell_onsite();
   struct Parts;
   std::unique_ptr<Parts> parts_;
 };

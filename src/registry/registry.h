@@ -178,6 +178,9 @@ class Registry {
   store::Db* db_ = nullptr;
 };
 
+// The exposure rule (and finding class) of what a sensor saw; its endpoint is the attacker's source port.
+inline constexpr std::string_view sighting_rule = "infected";
+
 // A finding is one issue of one device at one kind of place; the address may change (drift), the finding stays.
 std::string finding_key(const StoredFinding& finding);
 

@@ -61,7 +61,7 @@ std::string finding_key(const StoredFinding& s) {
   const auto& f = s.finding;
   std::string key = f.device ? "d" + std::to_string(f.device) : "ip" + f.where.ip.text();
   key += "|" + f.rule;
-  if (f.device == 0) return key;  // line level: which port the attacks came from is no identity
+  if (f.device == 0 || f.rule == sighting_rule) return key;  // which port the attacks came from is no identity
   key += f.where.ip.is_v4() ? "|4|" : "|6|";
   return key + std::to_string(f.where.port.value) + "/" + std::string(name(f.where.proto));
 }

@@ -1,0 +1,90 @@
+// The inside of Pipeline, shared by its source files only: what one address looks like now, and the steps over it.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <set>
+#include <unordered_map>
+
+#include "expose/evaluate.h"
+#include "flow/pipeline.h"
+#include "identify/matcher.h"
+#include "registry/views.h"
+
+namespace nora::flow {
+
+using identify::Service;
+using registry::Id;
+
+// One reply that is still the newest of its kind at an address.
+struct Current {
+  registry::Observation seen;
+  const registry::Reply* reply = nullptr;
+  const std::vector<identify::Statement>* statements = nullptr;
+  bool living = true;   // the service was not seen closed afterwards
+};
+
+struct AddressView {
+  Ip ip;
+  std::optional<cases::Route> route;   // at the newest observation
+  Span window{};
+  std::vector<Current> current;
+  std::vector<registry::Observation> all;      // inside the window, newest first
+  std::map<Service, registry::Outcome> closed;  // latest "closed" per service
+  Instant newest{};
+};
+
+struct PlacedDevice {
+  registry::Device device;
+  bool fresh = false;
+  std::vector<Current> current;
+};
+
+struct Known {
+  registry::Reply reply;
+  std::vector<identify::Statement> statements;
+};
+
+struct Pipeline::Parts {
+  Env env;
+  registry::Registry& registry;
+  cases::CaseBook& book;
+  const cases::Routes& routes;
+  std::shared_ptr<const Knowledge> knowledge;
+  PipelineOptions options;
+  std::unique_ptr<identify::Matcher> matcher;
+  // Replies of this process's recent work with their statements; the memo of record is the table identification.
+  std::unordered_map<std::string, Known> cache;
+  bool rules_changed = false;
+  PipelineCounts counts;
+
+  std::string rules_version() const { return knowledge->version + "/" + knowledge->exposure_version; }
+  cases::Why why(std::string evidence) const { return {cases::Actor::sensor, "flow", rules_version(), std::move(evidence), options.basis}; }
+
+  // pipeline.cc
+  Status assess(Ip ip);                                   // the caller holds the transaction
+  Result<const Known*> known(const Hash& hash);
+  Result<AddressView> view(Ip ip);
+  // devices.cc
+  Result<std::vector<PlacedDevice>> place(const AddressView& view);
+  // findings.cc
+  Status expose(const AddressView& view, const std::vector<PlacedDevice>& devices);
+  Status mark_fixed(registry::StoredFinding& finding, Instant at, std::string_view detail, std::string_view segment);
+  Status sync_case(Id case_id);
+  bool validated(const std::vector<registry::StoredFinding>& findings, Id case_id) const;
+  Status open_onsite(Id case_id);
+  Status to_case(registry::StoredFinding& finding, const std::optional<cases::Route>& route);
+  // sightings.cc
+  Status join_sightings();
+  Status join(const registry::Sighting& sighting);
+  Status end_infections(Ip ip);
+  std::map<Id, int> looks;                                // case -> looks, of the address under work
+  std::set<Id> touched_cases;
+  // Written to their own store after the transaction of the address: the two may be one file, and an SQLite writer would wait for itself.
+  std::set<Id> onsite_due;
+};
+
+// Evidence that only one device in the world shows: "x509:<sha256>", "ssh:<hash>", …; empty when there is none.
+std::string stable_key(const std::vector<Current>& current);
+
+}  // namespace nora::flow
