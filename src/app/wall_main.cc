@@ -3,6 +3,7 @@
 // Status file (JSON, replaced each 200 ms): {"at","mandate","state","blocked","incident","error","counters":{…}}; whoever polls it stops
 // at "incident": true, and also when "at" is older than a few seconds.
 #include <cap-ng.h>
+#include <net/if.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <unistd.h>
@@ -150,6 +151,9 @@ Status guard(const Options& options, Env env) {
   NORA_TRY(const std::string note, read_file(options.mandate, 1u << 20));
   NORA_TRY(const std::string roots, read_file(options.roots, 1u << 20));
   NORA_TRY(wall::Plan plan, wall::read_signed(note, roots));
+  // Newer kernels take a rule for an interface that is not there (yet); a wall before nothing is a mistake.
+  if (::if_nametoindex(options.iface.c_str()) == 0)
+    return fail(Code::environment, "there is no interface \"" + options.iface + "\" in this network namespace", "Start nora-wall in the namespace that holds the far end of the sender's veth.");
   NORA_TRY(wall::Nft nft, wall::Nft::open());
   WallLoop loop(options, std::move(plan), std::move(nft), env);
   NORA_CHECK(loop.start());

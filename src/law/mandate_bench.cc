@@ -1,0 +1,62 @@
+// Cost of a permit, of the check of the final bytes, and of an audit leaf. Run: ninja law_bench && bin/law_bench (a Release build for figures).
+#include <chrono>
+#include <cstdio>
+#include <filesystem>
+
+#include "law/audit.h"
+#include "law/budget.h"
+#include "law/send.h"
+#include "law/test_mandate.h"
+
+namespace {
+using namespace nora;
+using namespace nora::law;
+
+template <class F>
+double ns_each(int n, F&& f) {
+  const auto t0 = std::chrono::steady_clock::now();
+  for (int i = 0; i < n; ++i) f(i);
+  return std::chrono::duration<double, std::nano>(std::chrono::steady_clock::now() - t0).count() / n;
+}
+}  // namespace
+
+int main() {
+  // A mandate of 4096 ranges and an opt-out list of 50,000 addresses.
+  MandateText text = test_text();
+  text.ranges.clear();
+  text.social_impact.clear();
+  for (std::uint32_t i = 0; i < 4096; ++i) text.ranges.push_back(*Prefix::make(Ip::v4(0x0a000000u + i * 4096), 21));
+  SeededRandom random(1);
+  std::string list;
+  for (int i = 0; i < 50'000; ++i) list += Ip::v4(0x0a000000u + static_cast<std::uint32_t>(random.below(1u << 24))).text() + "\n";
+  const auto m = test_mandate(text, {list});
+  if (!m) return std::printf("%s\n", m.error().text().c_str()), 1;
+  const auto& probe = *m->probes().find("http");
+  const Instant now = *Instant::parse("2026-11-26T03:00:00Z");
+  std::vector<Ip> targets;
+  for (int i = 0; i < 4096; ++i) targets.push_back(Ip::v4(0x0a000000u + static_cast<std::uint32_t>(random.below(1u << 24))));
+  long granted = 0;
+  const double permit = ns_each(5'000'000, [&](int i) { granted += m->permit({targets[static_cast<std::size_t>(i) & 4095], 80}, probe, now).has_value(); });
+  Target good{Ip::v4(0), 80};
+  for (const Ip& ip : targets)
+    if (m->permit({ip, 80}, probe, now)) good.ip = ip;
+  const auto p = m->permit(good, probe, now);
+  std::array<std::uint8_t, 1514> frame{};
+  const std::size_t n = net::build_tcp(frame, {}, {.source = p->source(), .dest = p->dest(), .source_port = 40000, .dest_port = 80});
+  long right = 0;
+  const double check = ns_each(5'000'000, [&](int) { right += check_frame(*p, ByteView(frame).first(n), now) == Refusal::none; });
+  Budget budget(m->text());
+  long go = 0;
+  const double take = ns_each(1'000'000, [&](int i) { go += budget.take(*p, now + Span{i}).go(); });
+  const auto dir = std::filesystem::temp_directory_path() / "nora_law_bench";
+  std::filesystem::remove_all(dir);
+  SystemEnv system("law_bench");
+  const SigningKey key = SigningKey::make("bench.example", random);
+  auto log = Audit::open(dir, "bench", key, system.env());
+  const double leaf = ns_each(200, [&](int i) { (void)log->append("lookup", {{"n", i}}); });
+  std::vector<json::Object> many(1000, json::Object{{"n", 1}});
+  const double batch = ns_each(10, [&](int) { (void)log->append_all("lookup", many); });
+  std::filesystem::remove_all(dir);
+  std::printf("permit %.1f ns (%ld granted), check_frame %.1f ns (%ld), budget %.1f ns (%ld), audit leaf %.2f ms, in batches of 1000 %.3f ms\n", permit, granted,
+              check, right, take, go, leaf / 1e6, batch / 1e9);
+}
