@@ -46,17 +46,30 @@ Permutation::Permutation(std::uint64_t n, const Key& key) : n_(n) {
   }
 }
 
+// A mixing function is enough: the order need not be secret, only scattered and different per survey (splitmix64's finaliser).
+std::uint64_t Permutation::mix(std::uint64_t half, std::uint64_t round_key) const {
+  std::uint64_t z = half + round_key;
+  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
+  z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
+  return (z ^ (z >> 31)) & mask_;
+}
+
 std::uint64_t Permutation::encrypt(std::uint64_t x) const {
   std::uint64_t left = x >> half_bits_, right = x & mask_;
   for (auto k : round_keys_) {
-    // A mixing function is enough: the order need not be secret, only scattered and different per survey (splitmix64's finaliser).
-    std::uint64_t z = right + k;
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
-    z ^= z >> 31;
-    std::uint64_t next = left ^ (z & mask_);
+    auto next = left ^ mix(right, k);
     left = right;
     right = next;
+  }
+  return left << half_bits_ | right;
+}
+
+std::uint64_t Permutation::decrypt(std::uint64_t x) const {
+  std::uint64_t left = x >> half_bits_, right = x & mask_;
+  for (auto k = round_keys_.rbegin(); k != round_keys_.rend(); ++k) {
+    auto before = right ^ mix(left, *k);
+    right = left;
+    left = before;
   }
   return left << half_bits_ | right;
 }
@@ -64,6 +77,12 @@ std::uint64_t Permutation::encrypt(std::uint64_t x) const {
 std::uint64_t Permutation::at(std::uint64_t i) const {
   std::uint64_t x = i;
   do x = encrypt(x);
+  while (x >= n_);
+  return x;
+}
+
+std::uint64_t Permutation::place(std::uint64_t x) const {
+  do x = decrypt(x);
   while (x >= n_);
   return x;
 }

@@ -16,11 +16,14 @@ class Permutation {
  public:
   Permutation(std::uint64_t n, const Key& key);
   std::uint64_t size() const { return n_; }
-  std::uint64_t at(std::uint64_t i) const;  // i < size()
+  std::uint64_t at(std::uint64_t i) const;       // i < size()
+  std::uint64_t place(std::uint64_t x) const;    // at(place(x)) == x: which segment a probe belongs to
 
  private:
   static constexpr int rounds = 6;
   std::uint64_t encrypt(std::uint64_t x) const;
+  std::uint64_t decrypt(std::uint64_t x) const;
+  std::uint64_t mix(std::uint64_t half, std::uint64_t round_key) const;
   std::uint64_t n_;
   int half_bits_;
   std::uint64_t mask_;

@@ -31,6 +31,7 @@ TEST(Permutation, EveryIndexOnceForEverySmallSize) {
     for (std::uint64_t i = 0; i < n; ++i) {
       auto x = p.at(i);
       ASSERT_LT(x, n);
+      ASSERT_EQ(p.place(x), i);
       ASSERT_FALSE(seen[x]) << "n " << n << " index " << i;
       seen[x] = true;
     }
