@@ -11,6 +11,22 @@ namespace nora::desk {
 namespace {
 
 std::string clean(const std::string& s) { return to_clean_utf8(s); }
+// Foreign bytes may stand in any text, also in one that looks like ours: every string of a row is cleaned before it is written.
+void clean_all(json::Value& v) {
+  if (auto* s = v.if_string()) {
+    auto cleaned = to_clean_utf8({s->data(), s->size()});
+    *s = boost::json::string(cleaned);
+  } else if (auto* o = v.if_object()) {
+    for (auto& field : *o) clean_all(field.value());
+  } else if (auto* a = v.if_array()) {
+    for (auto& item : *a) clean_all(item);
+  }
+}
+std::string line_of(json::Object o) {
+  json::Value v(std::move(o));
+  clean_all(v);
+  return json::text(v) + "\n";
+}
 json::Value time_or_null(Instant t) { return t.us == 0 ? json::Value(nullptr) : json::Value(boost::json::string(t.text())); }
 
 json::Object identity_json(const registry::Identity& i) {
@@ -58,7 +74,7 @@ Answer api_findings(Context& c) {
     o["evidence"] = std::move(evidence);
     o["identity"] = identity_json(r.identity);
     if (f.amplification) o["amplification"] = *f.amplification;
-    body += json::text(o) + "\n";
+    body += line_of(std::move(o));
   }
   return rows(std::move(body), found.size() == filter.limit ? found.back().stored.finding.id : 0);
 }
@@ -76,7 +92,7 @@ Answer api_devices(Context& c) {
     for (const auto& p : r.endpoints)
       places.push_back(json::Object{{"ip", p.ip.text()}, {"port", p.port.value}, {"proto", std::string(name(p.proto))}, {"from", p.from.text()}, {"to", p.to.text()}});
     o["endpoints"] = std::move(places);
-    body += json::text(o) + "\n";
+    body += line_of(std::move(o));
   }
   return rows(std::move(body), found.size() == filter.limit ? found.back().device.id : 0);
 }
@@ -106,7 +122,7 @@ Answer api_cases(Context& c) {
     o["fixed_at"] = time_or_null(r.fixed_at);
     o["ip"] = r.ip ? json::Value(boost::json::string(r.ip->text())) : json::Value(nullptr);
     o["identity"] = identity_json(r.identity);
-    body += json::text(o) + "\n";
+    body += line_of(std::move(o));
   }
   return rows(std::move(body), found.size() == filter.limit ? found.back().id : 0);
 }
@@ -123,7 +139,7 @@ Answer api_clusters(Context& c) {
       if (n.cluster == k.label)
         proposals.push_back(json::Object{{"id", n.id}, {"vendor", clean(n.vendor)}, {"product", clean(n.product)}, {"type", clean(n.type)}, {"proposed_by", n.proposed_by}, {"accepted_by", n.accepted_by}, {"undone", n.undone_at.us != 0}});
     o["names"] = std::move(proposals);
-    body += json::text(o) + "\n";
+    body += line_of(std::move(o));
   }
   return rows(std::move(body), 0);
 }

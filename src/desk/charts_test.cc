@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <cmath>
 #include <cstdlib>
 #include <filesystem>
@@ -140,6 +141,46 @@ TEST(Charts, NumbersAreHonest) {
   EXPECT_EQ(percent(7, 8), "88%");
   EXPECT_EQ(percent(8, 8), "100%");
   EXPECT_EQ(percent(6559, 7420), "88.4%");
+}
+
+// axe does not judge text on SVG shapes. Here: every colour that chart text takes, against the page and card ground, in light and dark.
+struct Colours { std::map<std::string, std::array<double, 3>> of; };
+double luminance(const std::array<double, 3>& c) {
+  auto linear = [](double v) { return v <= 0.03928 ? v / 12.92 : std::pow((v + 0.055) / 1.055, 2.4); };
+  return 0.2126 * linear(c[0]) + 0.7152 * linear(c[1]) + 0.0722 * linear(c[2]);
+}
+double contrast(const std::array<double, 3>& a, const std::array<double, 3>& b) {
+  double x = luminance(a), y = luminance(b);
+  return (std::max(x, y) + 0.05) / (std::min(x, y) + 0.05);
+}
+Colours read_colours(const std::string& css) {
+  Colours out;
+  std::regex variable(R"(--([a-z0-9-]+):\s*#([0-9a-f]{6}))");
+  for (std::sregex_iterator it(css.begin(), css.end(), variable), end; it != end; ++it) {
+    auto hex = (*it)[2].str();
+    out.of.try_emplace((*it)[1], std::array<double, 3>{std::stoi(hex.substr(0, 2), nullptr, 16) / 255.0, std::stoi(hex.substr(2, 2), nullptr, 16) / 255.0, std::stoi(hex.substr(4, 2), nullptr, 16) / 255.0});
+  }
+  return out;
+}
+
+TEST(Charts, TextHasContrastInLightAndDark) {
+  auto css = read_file(std::filesystem::path(NORA_SOURCE_DIR) / "web/nora.css");
+  ASSERT_TRUE(css);
+  auto dark_at = css->find("prefers-color-scheme: dark");
+  ASSERT_NE(dark_at, std::string::npos);
+  for (const auto& colours : {read_colours(css->substr(0, dark_at)), read_colours(css->substr(dark_at))}) {
+    for (auto ground : {"bg", "soft"})
+      for (auto ink : {"ink", "ink2", "c1", "c2", "c3", "c4", "key", "bad", "warn", "ok"}) {
+        ASSERT_TRUE(colours.of.contains(ground) && colours.of.contains(ink)) << ground << ink;
+        EXPECT_GE(contrast(colours.of.at(ground), colours.of.at(ink)), 4.5) << ink << " on " << ground;
+      }
+    for (auto state : {"bad", "warn", "ok", "key"})
+      EXPECT_GE(contrast(colours.of.at(state), colours.of.at(std::string(state) + "-soft")), 4.5) << state;
+    EXPECT_GE(contrast(colours.of.at("on-key"), colours.of.at("key")), 4.5);
+    // Shapes that carry meaning need 3 : 1 (WCAG 1.4.11).
+    for (auto shape : {"key", "c2", "line2"}) EXPECT_GE(contrast(colours.of.at(shape), colours.of.at("bg")), 3.0) << shape;
+  }
+  EXPECT_NEAR(contrast({1, 1, 1}, {0, 0, 0}), 21, 0.01);
 }
 
 }  // namespace
