@@ -114,8 +114,17 @@ Result<std::vector<Job>> Jobs::recent(std::size_t limit) {
   return read_jobs(db_, "ORDER BY id DESC LIMIT ?", {static_cast<std::int64_t>(limit)});
 }
 
-Result<std::int64_t> Jobs::count_since(std::string_view kind, Ip ip, Instant since) {
-  NORA_TRY(auto value, db_.one("SELECT count(*) FROM job WHERE kind = ? AND ip = ? AND created > ?", {kind, ip, since}));
+Result<std::int64_t> Jobs::count_since(std::string_view kind, Ip ip, Instant since, std::string_view by) {
+  store::Params params = {kind, ip, since};
+  if (!by.empty()) params.emplace_back(by);
+  NORA_TRY(auto value, db_.one(std::string("SELECT count(*) FROM job WHERE kind = ? AND ip = ? AND created > ?") + (by.empty() ? "" : " AND created_by = ?"), params));
+  return value.integer();
+}
+
+Result<std::int64_t> Jobs::waiting(std::string_view kind, std::optional<Ip> ip) {
+  store::Params params = {kind};
+  if (ip) params.emplace_back(*ip);
+  NORA_TRY(auto value, db_.one(std::string("SELECT count(*) FROM job WHERE kind = ? AND state IN ('queued', 'leased')") + (ip ? " AND ip = ?" : ""), params));
   return value.integer();
 }
 

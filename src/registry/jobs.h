@@ -58,7 +58,9 @@ class Jobs {
   Status finish(Id id, std::int64_t fence, bool ok, std::string_view result, Instant now);
   Result<std::optional<Job>> job(Id id);
   Result<std::vector<Job>> recent(std::size_t limit = 50);                                // newest first
-  Result<std::int64_t> count_since(std::string_view kind, Ip ip, Instant since);          // for the rate limit of self-checks
+  // For the rate limit of self-checks; `by` empty: whoever asked.
+  Result<std::int64_t> count_since(std::string_view kind, Ip ip, Instant since, std::string_view by = {});
+  Result<std::int64_t> waiting(std::string_view kind, std::optional<Ip> ip = {});         // queued or leased
   Result<std::int64_t> forget_check_addresses(Instant before);                            // retention: 24 h
 
  private:
