@@ -9,7 +9,11 @@
 #include "base/escape.h"
 #include "base/files.h"
 #include "isp/import.h"
+#include "isp/isolation.h"
 #include "isp/match.h"
+#include "isp/outbox.h"
+#include "isp/returns.h"
+#include "isp/users.h"
 #include "isp/worklist.h"
 
 namespace nora::app {
@@ -26,6 +30,10 @@ struct Options {
   std::vector<std::string> nas;
   std::int64_t guard_ms = 5000, log_error_ms = 0;
   std::string finding_class, ground, reference, version, by, until;
+  std::string row, reason, scope = "block-in", user, name, base_url;
+  std::vector<std::string> roles;
+  std::int64_t hours = 24, id = 0;
+  bool blind_handles = false;
 };
 
 void print(const json::Object& o) { fmt::print("{}\n", json::text(o)); }
@@ -86,8 +94,7 @@ Result<int> match_findings(const Options& o, const Run& run) {
   if (dir.empty()) return fail(Code::usage, "no index is named", "nora isp match --index DIR --in FINDINGS.ndjson");
   NORA_TRY(auto index, LeaseReader::open(dir));
   MatchOptions options = party ? party->settings.match : MatchOptions{};
-  options.guard = Span::ms(o.guard_ms);
-  options.log_error = Span::ms(o.log_error_ms);
+  if (!party) { options.guard = Span::ms(o.guard_ms); options.log_error = Span::ms(o.log_error_ms); }
   Matcher matcher(index, options);
   std::ifstream file;
   if (o.in != "-") {
@@ -117,6 +124,9 @@ Result<int> init(const Options& o, const Run& run) {
   Settings s;
   s.isp = o.isp;
   s.name_ja = o.name_ja; s.name_en = o.name_en; s.phone = o.phone; s.page = o.page; s.portal = o.portal; s.mail_from = o.mail_from; s.smtp = o.smtp; s.store = o.store;
+  s.match.guard = Span::ms(o.guard_ms);
+  s.match.log_error = Span::ms(o.log_error_ms);
+  s.blind_handles = o.blind_handles;
   for (const auto& n : o.nas) {  // NAS=COA-ADDRESS:PORT=SECRET-FILE
     auto first = n.find('='), second = n.find('=', first + 1);
     if (first == n.npos || second == n.npos) return fail(Code::usage, "--nas is NAS=ADDRESS:PORT=SECRETFILE");
@@ -176,6 +186,126 @@ Result<int> row_list(const Options& o, const Run& run) {
   return 0;
 }
 
+Result<int> notice_preview(const Options& o, const Run& run) {
+  NORA_TRY(auto party, open_party(o.dir, run.env));
+  NORA_TRY(auto messages, Messages::load(std::filesystem::path(data_dir()) / "messages"));
+  NORA_TRY(auto drafts, draft_notices(party, messages, "preview", o.row));
+  for (const auto& d : drafts) {
+    if (run.json) {
+      json::Array ids;
+      for (const auto& id : d.row_ids) ids.emplace_back(id);
+      json::Object out{{"line", d.line.reveal()}, {"rows", ids}, {"ready", d.notice.has_value()}, {"why", d.why}};
+      if (d.notice) {
+        out["to"] = d.notice->to();
+        out["subject"] = d.notice->subject();
+        out["body"] = d.notice->body();
+        out["message_id"] = d.notice->message_id();
+      }
+      print(out);
+    } else if (d.notice) {
+      fmt::print("To: {}\nSubject: {}\n\n{}\n", d.notice->to(), d.notice->subject(), d.notice->body());
+      for (const auto& check : check_notice(*d.notice)) fmt::print("[{}] {}\n", check.good ? "ok" : "NO", check.name);
+      fmt::print("\n");
+    } else {
+      fmt::print("line {}: held back ({})\n\n", d.line.reveal(), d.why);
+    }
+  }
+  return 0;
+}
+
+Result<int> notice_send(const Options& o, const Run& run) {
+  NORA_TRY(auto party, open_party(o.dir, run.env));
+  if (party.settings.smtp.empty()) return fail(Code::usage, "isp.toml has no \"smtp\"", "Add smtp = \"smtp://HOST:PORT\"");
+  NORA_TRY(auto messages, Messages::load(std::filesystem::path(data_dir()) / "messages"));
+  CurlMailer mailer(party.settings.smtp);
+  NORA_TRY(auto c, send_notices(party, messages, mailer));
+  if (run.json) print({{"queued", c.queued}, {"sent", c.sent}, {"held", c.held}, {"retried", c.retried}, {"failed", c.failed}});
+  else fmt::print("{} queued, {} sent, {} held back, {} to be tried again, {} failed\n", c.queued, c.sent, c.held, c.retried, c.failed);
+  return 0;
+}
+
+Result<int> notice_status(const Options& o, const Run& run) {
+  NORA_TRY(auto party, open_party(o.dir, run.env));
+  NORA_TRY(auto list, outbox_rows(party));
+  for (const auto& r : list) {
+    if (run.json) print({{"notice", r.notice}, {"line", r.line}, {"message_id", r.message_id}, {"state", r.state}, {"attempts", r.attempts}, {"updated", r.updated.text()}, {"error", r.last_error}});
+    else fmt::print("{:6} {:8} {} {} {}\n", r.notice, r.state, r.line, r.updated.text(), r.last_error);
+  }
+  return 0;
+}
+
+void show(const Run& run, const Isolation& i) {
+  auto when = [](Instant t) { return t.us == 0 ? std::string() : t.text(); };
+  if (run.json)
+    print({{"id", i.id}, {"row", i.row_id}, {"line", i.line.reveal()}, {"ip", i.address.text()}, {"scope", i.scope}, {"state", i.state}, {"reason", i.reason},
+           {"requested_by", i.requested_by}, {"approved_by", i.approved_by}, {"applied", when(i.applied_at)}, {"expires", when(i.expires)}, {"released", when(i.released_at)},
+           {"release_reason", i.release_reason}, {"error", i.last_error}});
+  else
+    fmt::print("{:4} {:10} {:16} line {} ({}), asked by {}, approved by {}, ends {} {}\n", i.id, i.state, i.scope, i.line.reveal(), i.address.text(), i.requested_by,
+               i.approved_by.empty() ? "-" : i.approved_by, when(i.expires).empty() ? "-" : when(i.expires), i.last_error);
+}
+
+Result<int> isolate_request(const Options& o, const Run& run) {
+  NORA_TRY(auto party, open_party(o.dir, run.env));
+  IsolationRequest request{o.row, o.by, o.reason, Scope::block_in, o.hours};
+  NORA_TRY(request.scope, parse_scope(o.scope));
+  NORA_TRY(auto i, request_isolation(party, request));
+  show(run, i);
+  return 0;
+}
+Result<int> isolate_approve(const Options& o, const Run& run) {
+  NORA_TRY(auto party, open_party(o.dir, run.env));
+  NORA_TRY(auto i, approve_isolation(party, o.id, o.by));
+  show(run, i);
+  return 0;
+}
+Result<int> isolate_apply(const Options& o, const Run& run) {
+  NORA_TRY(auto party, open_party(o.dir, run.env));
+  UdpCoa actor(run.env);
+  NORA_TRY(auto i, apply_isolation(party, actor, o.id, o.by));
+  show(run, i);
+  return 0;
+}
+Result<int> isolate_release(const Options& o, const Run& run) {
+  NORA_TRY(auto party, open_party(o.dir, run.env));
+  UdpCoa actor(run.env);
+  if (o.id == 0) {
+    NORA_TRY(auto n, expire_isolations(party, actor));
+    if (run.json) print({{"released", n}});
+    else fmt::print("{} released\n", n);
+    return 0;
+  }
+  NORA_TRY(auto i, release_isolation(party, actor, o.id, o.by, o.reason));
+  show(run, i);
+  return 0;
+}
+Result<int> isolate_list(const Options& o, const Run& run) {
+  NORA_TRY(auto party, open_party(o.dir, run.env));
+  NORA_TRY(auto list, isolations(party, o.row));
+  for (const auto& i : list) show(run, i);
+  return 0;
+}
+
+Result<int> return_out(const Options& o, const Run& run) {
+  NORA_TRY(auto party, open_party(o.dir, run.env));
+  NORA_TRY(auto written, isp::write_return(party));
+  NORA_CHECK(replace_file(o.out, as_text(written.sealed), 0600));
+  NORA_CHECK(commit_return(party, written));
+  if (run.json) print({{"sequence", written.sequence}, {"rows", written.rows}, {"file", o.out}});
+  else fmt::print("return {}: {} rows in {}\n", written.sequence, written.rows, to_terminal(o.out));
+  return 0;
+}
+
+Result<int> user_add(const Options& o, const Run& run) {
+  NORA_TRY(auto party, open_party(o.dir, run.env));
+  NORA_CHECK(IspUsers::add(*party.db, o.user, o.name.empty() ? o.user : o.name, o.roles, run.env.clock.now()));
+  IspUsers users(party.settings.store);
+  NORA_TRY(auto link, http::make_login_link(users, o.user, run.env));
+  if (run.json) print({{"user", o.user}, {"link", o.base_url + link}});
+  else fmt::print("{}{}\nGood once, for {} hours.\n", o.base_url, link, http::login_link_life.us / 3'600'000'000);
+  return 0;
+}
+
 }  // namespace
 
 void add_isp(CLI::App& root, Run& run) {
@@ -202,6 +332,10 @@ void add_isp(CLI::App& root, Run& run) {
   c->add_option("--smtp", o->smtp, "smtp://HOST:PORT of the outgoing mail server");
   c->add_option("--store", o->store, "store URL (default sqlite:DIR/isp.db)");
   c->add_option("--nas", o->nas, "NAS=ADDRESS:PORT=SECRETFILE for RFC 5176; NAS * is the default");
+
+  c->add_option("--guard-ms", o->guard_ms, "guard interval around every border of a lease")->check(CLI::Range(1000, 3'600'000));
+  c->add_option("--log-error-ms", o->log_error_ms, "clock error of the logs, by the provider's own statement")->check(CLI::Range(0, 3'600'000));
+  c->add_flag("--blind-handles", o->blind_handles, "put HMAC(campaign key, line) into returns, where the law allows it");
 
   c = verb(isp, "import", "Read logs, MAP-E rules and customers into the lease index", import_files);
   c->add_option("--index", o->index, "index directory");
@@ -233,6 +367,55 @@ void add_isp(CLI::App& root, Run& run) {
   c->add_option("--until", o->until, "end (RFC 3339; default one year)");
   c = verb(ground, "list", "Show the grounds", ground_list);
   dir(c)->required();
+
+  auto* notice = isp->add_subcommand("notice", "The warning by mail");
+  notice->require_subcommand(1);
+  c = verb(notice, "preview", "Show the mails that would go out now", notice_preview);
+  dir(c)->required();
+  c->add_option("--row", o->row, "only the mail of this row's line");
+  c = verb(notice, "send", "Queue and send; a second run sends nothing", notice_send);
+  dir(c)->required();
+  c = verb(notice, "status", "The outbox", notice_status);
+  dir(c)->required();
+
+  auto* isolate = isp->add_subcommand("isolate", "The last resort: ask, approve (another person), apply, release");
+  isolate->require_subcommand(1);
+  c = verb(isolate, "request", "Ask for an isolation; the narrowest first", isolate_request);
+  dir(c)->required();
+  c->add_option("--row", o->row, "row id")->required();
+  c->add_option("--scope", o->scope, "block-in (the finding's port, inbound) or walled-garden");
+  c->add_option("--reason", o->reason, "why")->required();
+  c->add_option("--hours", o->hours, "ends by itself after (1-72)");
+  c->add_option("--by", o->by, "user id, role operator")->required();
+  c = verb(isolate, "approve", "Approve as a second person", isolate_approve);
+  dir(c)->required();
+  c->add_option("--id", o->id, "isolation")->required();
+  c->add_option("--by", o->by, "user id, role approver, not the one who asked")->required();
+  c = verb(isolate, "apply", "Tell the NAS (RFC 5176)", isolate_apply);
+  dir(c)->required();
+  c->add_option("--id", o->id, "isolation")->required();
+  c->add_option("--by", o->by, "user id")->required();
+  c = verb(isolate, "release", "Release one, or with no --id all that are over", isolate_release);
+  dir(c)->required();
+  c->add_option("--id", o->id, "isolation");
+  c->add_option("--by", o->by, "user id");
+  c->add_option("--reason", o->reason, "why");
+  c = verb(isolate, "list", "All isolations", isolate_list);
+  dir(c)->required();
+  c->add_option("--row", o->row, "of this row");
+
+  c = verb(isp, "return", "Write what became of the rows, for the center: states, no name", return_out);
+  dir(c)->required();
+  c->add_option("--out", o->out, "file")->required();
+
+  auto* user = isp->add_subcommand("user", "Users of the provider's pages");
+  user->require_subcommand(1);
+  c = verb(user, "add", "Add or change a user; prints a one-time link", user_add);
+  dir(c)->required();
+  c->add_option("id", o->user, "user id")->required();
+  c->add_option("--role", o->roles, "operator, approver, auditor")->required();
+  c->add_option("--name", o->name, "shown on pages");
+  c->add_option("--url", o->base_url, "address of the pages, printed before the link");
 
   c = verb(isp, "rows", "The worklist as NDJSON", row_list);
   dir(c)->required();

@@ -23,24 +23,25 @@ namespace nora::isp {
 inline constexpr int index_version = 1;
 inline constexpr std::size_t max_index_records = 200'000'000;
 
-// One interval as stored. 128 bytes, little endian, sorted by (prefix length, base, start).
+// One interval as stored. 136 bytes, little endian, sorted by (prefix length, base, start).
 struct LookupEntry {
   std::array<std::uint8_t, 16> base;
   std::int64_t start, sure_start, sure_end, end, max_end;  // max_end: latest end of this prefix up to here, bounds the walk backwards
   std::int64_t shared_from, shared_to;
   std::uint64_t record_offset;
-  std::uint32_t user, file;      // string ids
+  std::uint32_t user, file, nas, session;  // string ids
   std::uint32_t clock_error_ms;
   std::uint8_t length, end_kind, clock_trusted, pad;
   std::array<std::uint8_t, 32> record_hash;
 };
-static_assert(sizeof(LookupEntry) == 128);
+static_assert(sizeof(LookupEntry) == 136);
 
 // An interval that touches the asked time.
 struct Candidate {
   Instant start, sure_start, sure_end, end, shared_from, shared_to;
   EndKind end_kind;
   std::string_view user;         // log key; lives as long as the Reader
+  std::string_view nas, session; // to name the session at the NAS
   std::string_view file;
   std::uint64_t offset;
   Hash hash;

@@ -102,7 +102,7 @@ Candidate to_candidate(const LookupEntry& e, const std::vector<std::string_view>
   auto text = [&](std::uint32_t id) { return id < strings.size() ? strings[id] : std::string_view{}; };
   return {{e.start}, {e.sure_start}, {e.sure_end}, {e.end}, {e.shared_from}, {e.shared_to},
           e.end_kind <= static_cast<std::uint8_t>(EndKind::reconnect) ? static_cast<EndKind>(e.end_kind) : EndKind::open,
-          text(e.user), text(e.file), e.record_offset, e.record_hash, Span::ms(e.clock_error_ms), e.clock_trusted != 0};
+          text(e.user), text(e.nas), text(e.session), text(e.file), e.record_offset, e.record_hash, Span::ms(e.clock_error_ms), e.clock_trusted != 0};
 }
 
 }  // namespace

@@ -85,6 +85,8 @@ std::string lookup_bytes(const std::vector<LeaseRecord>& records, const std::vec
     e.start = i.start.us; e.sure_start = i.sure_start.us; e.sure_end = i.sure_end.us; e.end = i.end.us;
     e.shared_from = i.shared_from.us; e.shared_to = i.shared_to.us;
     e.user = id(i.user);
+    e.nas = id(i.nas);
+    e.session = id(i.session);
     e.file = id(r.file);
     e.record_offset = r.offset;
     e.record_hash = r.hash;

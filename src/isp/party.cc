@@ -105,8 +105,8 @@ Result<std::string> init_party(const std::filesystem::path& dir, const Settings&
   NORA_CHECK(replace_file(dir / "center.vkey", center.text() + "\n", 0644));
   NORA_CHECK(replace_file(dir / "isp.toml", settings_text(settings), 0600));
   NORA_TRY(auto party, open_party(dir, env));
-  NORA_CHECK(replace_file(dir / "key.vkey", party.key.public_key().text() + "\n", 0644));
-  return party.key.public_key().text();
+  NORA_CHECK(replace_file(dir / "key.vkey", party.key->public_key().text() + "\n", 0644));
+  return party.key->public_key().text();
 }
 
 Result<Party> open_party(const std::filesystem::path& dir_given, Env env) {
@@ -123,8 +123,9 @@ Result<Party> open_party(const std::filesystem::path& dir_given, Env env) {
   NORA_TRY(auto center, PublicKey::parse(*vkey));
   NORA_TRY(auto db, store::Db::open(settings.store));
   NORA_CHECK(db->migrate("isp", migrations()));
-  NORA_TRY(auto audit, law::Audit::open(dir / "audit", settings.isp, *key, env));
-  return Party{dir, std::move(settings), std::move(*key), std::move(center), std::move(db), std::make_unique<law::Audit>(std::move(audit)), env};
+  auto held = std::make_unique<SigningKey>(std::move(*key));
+  NORA_TRY(auto audit, law::Audit::open(dir / "audit", settings.isp, *held, env));
+  return Party{dir, std::move(settings), std::move(held), std::move(center), std::move(db), std::make_unique<law::Audit>(std::move(audit)), env};
 }
 
 Status approve_ground(Party& party, const law::Ground& g) {

@@ -43,7 +43,7 @@ std::string settings_text(const Settings& settings);
 struct Party {
   std::filesystem::path dir;
   Settings settings;
-  SigningKey key;
+  std::unique_ptr<SigningKey> key;  // on the heap: the audit log refers to it
   PublicKey center;
   std::unique_ptr<store::Db> db;
   std::unique_ptr<law::Audit> audit;

@@ -107,7 +107,7 @@ Result<OpenedList> open_list(Party& party, ByteView sealed) {
   auto& db = *party.db;
   const auto now = party.env.clock.now();
   NORA_TRY(auto last, db.one("select max(sequence) from list_in where center = ?", {party.center.name}));
-  NORA_TRY(auto list, exchange::read_list(sealed, party.key, party.settings.isp, party.center, last.integer(), now));
+  NORA_TRY(auto list, exchange::read_list(sealed, *party.key, party.settings.isp, party.center, last.integer(), now));
   NORA_TRY(auto leaf, party.audit->append("list_in", {{"list", list.header.list_id}, {"sequence", list.header.sequence}, {"rows", list.rows.size()}, {"sha256", to_hex(sha256(sealed))}}));
   (void)leaf;
   OpenedList out{list.header.list_id, list.header.sequence, static_cast<std::int64_t>(list.rows.size()), 0};
