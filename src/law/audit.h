@@ -43,7 +43,7 @@ class Audit {
   static constexpr std::size_t max_entry_bytes = 65535;  // C2SP tlog-tiles entry bundle
 
   // Opens or makes the log of `party` in `dir` (0700). Verifies the checkpoint and rebuilds the tree.
-  // `env` must outlive the log. Errors: failed (unwritable, locked out, altered: the sentence says which file and leaf).
+  // `key` and what `env` refers to must outlive the log. Errors: failed (unwritable, locked out, altered: the sentence says which file and leaf).
   static Result<Audit> open(const std::filesystem::path& dir, std::string_view party, const SigningKey& key, Env env);
   Audit(Audit&&) noexcept;
   Audit& operator=(Audit&&) noexcept;
