@@ -79,7 +79,8 @@ Html verdict_part(const View& view, std::string_view code, const CheckLine& last
     return join(box(Tone::bad, "red"), found.empty() ? Html{} : join(e::h2(view.t("found.title")), e::ul(found)),
                 steps.empty() ? Html{} : join(e::h2(view.t("steps.short")), steps), e::div(cls("noprint"), check_form(view, code)), end);
   }
-  const auto key = last.verdict == "not_ours" || last.verdict == "busy" ? last.verdict : std::string("unknown");
+  // Behind a shared address stand other people's lines too: nothing was sent there.
+  const auto key = last.what == "shared_address" ? std::string("shared") : last.verdict == "not_ours" || last.verdict == "busy" ? last.verdict : std::string("unknown");
   return join(box(Tone::warn, key), e::p(cls("row noprint"), buttons));
 }
 

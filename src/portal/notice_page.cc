@@ -65,6 +65,15 @@ Html found_part(const View& view, const NoticeView& notice, const FindingView& f
               others.empty() ? Html{} : join(e::h3(view.t("found.others")), e::ul(others)));
 }
 
+// What else the owner must know now: the line is partly blocked, or a person looks at their objection.
+Html state_part(const View& view, const NoticeView& notice) {
+  const auto box = [&](std::string_view text) { return e::div(cls("card soft row"), http::icon("info"), e::p(view.r(text))); };
+  if (notice.case_state == "S9A_APPROVED" || notice.case_state == "S9I_ISOLATED") return box("notice.isolated");
+  if (notice.case_state == "X_DISPUTED") return box("notice.disputed");
+  if (notice.case_state == "S6U_USER_SAYS_FIXED" || notice.case_state == "S6_VERIFYING") return box("notice.verifying");
+  return {};
+}
+
 Html tell_part(const View& view, std::string_view code, std::string_view error_id) {
   std::vector<Html> choices;
   for (const auto* what : {"did_it", "unplugged", "not_mine", "stuck"})
@@ -89,7 +98,7 @@ Html notice_page(const View& view, std::string_view code, const NoticeView& noti
   if (steps.empty()) steps = steps_list(view, "general");
   return page(view, title, path,
               join(status_box(bad_severity(f->severity) ? Tone::bad : Tone::warn, e::h1(rich(title)), e::p(view.r("notice.summary", {{"day", day_words(view.lang, f->seen)}}))),
-                   genuine_box(view, &notice), found_part(view, notice, *f), e::h2(view.t("steps.title", {{"device", device}})),
+                   state_part(view, notice), genuine_box(view, &notice), found_part(view, notice, *f), e::h2(view.t("steps.title", {{"device", device}})),
                    steps.empty() ? view.p("steps.none") : steps, check_form(view, code), tell_part(view, code, error_id), help_part(view, code)));
 }
 

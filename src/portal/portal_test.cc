@@ -112,6 +112,16 @@ TEST_F(PortalTest, the_notice_page_says_what_was_seen_and_what_to_do) {
   EXPECT_NE(page.find("<ol class=\"steps\">"), std::string::npos) << "advice.general.step1 is missing";
 }
 
+TEST_F(PortalTest, the_state_of_the_case_is_said) {
+  const std::pair<const char*, const char*> said[] = {{"S9I_ISOLATED", "blocked part of this connection"}, {"X_DISPUTED", "A person is looking at it"},
+                                                      {"S6U_USER_SAYS_FIXED", "not confirmed from outside yet"}, {"S7_FIXED", "Confirmed: it is fixed"}};
+  for (const auto& [state, words] : said) {
+    script.state = state;
+    fake_center->set(script);
+    EXPECT_NE(from().get("/en/k/" + code).body.find(words), std::string::npos) << state;
+  }
+}
+
 TEST_F(PortalTest, hostile_words_from_a_device_do_nothing) {
   script.finding.product = "<script>alert(1)</script>\"><img src=x onerror=alert(1)>";
   script.finding.vendor = "'\"--></title><svg onload=alert(2)>";
@@ -264,6 +274,10 @@ TEST_F(PortalTest, a_center_that_misbehaves_gives_an_honest_answer) {
     fake_center->set(script);
     EXPECT_NE(client.post("/en/check", check_fields(client), {}, 10'000).body.find("data-verdict=\"" + std::string(verdict) + "\""), std::string::npos);
   }
+  script.refuse = "unknown";
+  script.refuse_what = "shared_address";
+  fake_center->set(script);
+  EXPECT_NE(client.post("/en/check", check_fields(client), {}, 10'000).body.find("shared with other customers"), std::string::npos);
   const auto fields = check_fields(client, true, false);
   fake_center.reset();
   EXPECT_EQ(client.get("/en/k/" + code).status, 503);

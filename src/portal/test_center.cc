@@ -97,7 +97,7 @@ void TestCenter::answer(int fd) {
       return say(fd, {{"ok", true}});
     }
     exchange::NoticeView view;
-    view.case_state = closed ? "S6u_USER_SAYS_FIXED" : "S4_NOTIFIED";
+    view.case_state = closed ? "S6U_USER_SAYS_FIXED" : script.state;
     view.isp_name = "Example Net Hikari";
     view.word1 = "紫陽花";
     view.word2 = "灯台";
@@ -119,6 +119,7 @@ void TestCenter::answer(int fd) {
   exchange::CheckLine l;
   if (!script.refuse.empty()) {
     l.step = "refused";
+    l.what = script.refuse_what;
     l.verdict = script.refuse;
     l.done = true;
     return step(l);

@@ -23,7 +23,9 @@ class TestCenter {
     bool sighting = false;
     int line_gap_ms = 120;                       // between two lines of a check
     std::string break_after;                     // "" | "silent" | "nonsense" | "hang_up": misbehaves after the first check line
-    std::string refuse;                          // verdict of a refused check: not_ours | busy
+    std::string refuse;                          // verdict of a refused check: not_ours | busy | unknown
+    std::string refuse_what;                     // its reason: shared_address …
+    std::string state = "S4_NOTIFIED";           // of each case, until an owner closes it
   };
   struct Seen {
     std::vector<std::string> checked;            // addresses
