@@ -333,9 +333,10 @@ Result<int> do_status(Run& run, const ScanOptions& o) {
   }
   std::int64_t committed = 0, sent = 0, in_doubt = 0;
   for (const auto& [n, segment] : s.segments) {
+    sent += segment.frames;
+    if (n >= static_cast<std::int64_t>(plan.segments())) continue;  // the one that measures the loss
     committed += segment.committed;
     in_doubt += !segment.committed;
-    sent += segment.frames;
   }
   const char* state = s.finished ? "finished" : s.runs == 0 ? "planned" : "begun";
   if (run.json) {

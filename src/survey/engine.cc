@@ -406,7 +406,9 @@ void Engine::answered(const Answer& answer, Instant at) {
   auto segment = static_cast<std::int64_t>(permutation_.place(answer.index) / plan_.segment_size);
   const auto& slot = answer.slot;
   bool social = shared_.mandate.is_social(answer.ip);
-  if (!social && answer.kind != AnswerKind::unreachable && candidates_.size() < 100'000) candidates_.push_back(answer.index);
+  // ICMP errors are rate-limited by the kernels of devices: only answers of the service or of TCP itself measure the loss.
+  bool steady = answer.kind == AnswerKind::open || answer.kind == AnswerKind::datagram || (answer.kind == AnswerKind::closed && slot.proto == Proto::tcp);
+  if (!social && steady && candidates_.size() < 100'000) candidates_.push_back(answer.index);
   switch (answer.kind) {
     case AnswerKind::open: {
       journal_.add({{"ev", "open"}, {"ip", answer.ip.text()}, {"port", slot.port}, {"n", segment}});

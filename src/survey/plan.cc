@@ -78,6 +78,7 @@ Result<Plan> make_plan(const law::Mandate& mandate, const Catalogue& catalogue, 
     // At most one segment is in doubt after a crash, and each segment costs one answer window: 1/8 of the time at the mandate's rates.
     double pps = survey_pps(mandate.text(), p.space.networks24());
     p.segment_size = static_cast<std::uint64_t>(pps * options.answer_window_ms / 1000.0 * 8);
+    p.segment_size = std::min(p.segment_size, p.space.size() / 4 + 1);  // a small survey still has several
   }
   p.segment_size = std::clamp(p.segment_size, std::uint64_t{1}, max_segment);
   if (options.segment_size == 0) p.segment_size = std::max(p.segment_size, min_segment);

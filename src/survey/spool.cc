@@ -124,6 +124,7 @@ Result<std::uint64_t> Spool::deliver(ReplySink& sink, std::size_t max_lines) {
     auto n = pread(file_.get(), chunk.data(), chunk.size(), static_cast<off_t>(delivered_ + taken));
     if (n <= 0) return fail(Code::failed, "the spool cannot be read: " + errno_text(errno));
     chunk.resize(static_cast<std::size_t>(n));
+    auto before = delivered_ + taken;
     std::size_t at = 0;
     for (auto end = chunk.find('\n'); end != std::string::npos && lines < max_lines; at = end + 1, end = chunk.find('\n', at)) {
       auto line = std::string_view(chunk).substr(at, end - at);
@@ -145,10 +146,13 @@ Result<std::uint64_t> Spool::deliver(ReplySink& sink, std::size_t max_lines) {
           NORA_TRY(auto s, segment_from(o));
           NORA_CHECK(sink.put_segment(s.segment, s.leaf, s.at));
         }
+        taken = line.size() + 1;
+        NORA_CHECK(put());
+        continue;
       }
       taken += line.size() + 1;
     }
-    if (at == 0) return fail(Code::bad_input, "a line of the spool is longer than " + std::to_string(max_line) + " bytes");
+    if (delivered_ + taken == before) return fail(Code::bad_input, "a line of the spool is longer than " + std::to_string(max_line) + " bytes");
   }
   NORA_CHECK(put());
   return size_ - delivered_;

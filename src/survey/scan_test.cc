@@ -1,0 +1,283 @@
+// The survey on real wires: engine, sender and jailed parser against a far namespace that counts every frame. Needs user namespaces and iproute2.
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+
+#include <algorithm>
+#include <set>
+
+#include "net/in_namespace.h"
+#include "survey/engine.h"
+#include "survey/journal.h"
+#include "survey/record.h"
+#include "survey/spool.h"
+#include "survey/test_world.h"
+
+namespace nora::survey {
+namespace {
+
+// Prints and leaves the forked child with a code, because gtest's own failures do not cross the fork.
+#define CHECK_OR(code, condition, message)                                                   \
+  do {                                                                                       \
+    if (!(condition)) {                                                                      \
+      std::fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, std::string(message).c_str()); \
+      return code;                                                                           \
+    }                                                                                        \
+  } while (false)
+
+struct Trial {
+  std::filesystem::path dir;
+  law::MandateFiles files;
+  Trial(std::filesystem::path d, law::MandateFiles f) : dir(std::move(d)), files(std::move(f)) {}
+  int window_ms = 60;
+  std::uint64_t segment_size = 16;
+  bool calibrate = false;
+  std::filesystem::path wall_status;
+
+  Status plan(Env env) const {
+    std::filesystem::create_directories(dir / "spool");
+    NORA_TRY(auto mandate, law::Mandate::load(files));
+    NORA_TRY(auto text, read_file(files.catalogue));
+    NORA_TRY(auto catalogue, Catalogue::parse(text));
+    PlanOptions p;
+    p.answer_window_ms = window_ms;
+    p.segment_size = segment_size;
+    NORA_TRY(auto plan, make_plan(mandate, catalogue, p, env));
+    return plan.save(dir / "spool");
+  }
+  Result<Summary> go(Env env, std::atomic<bool>& stop) const {
+    NORA_TRY(auto mandate, law::Mandate::load(files));
+    NORA_TRY(auto text, read_file(files.catalogue));
+    NORA_TRY(auto catalogue, Catalogue::parse(text));
+    auto key_file = dir / "key";
+    if (!std::filesystem::exists(key_file)) NORA_CHECK(SigningKey::make("test.example", env.random).save(key_file));
+    NORA_TRY(auto key, SigningKey::load(key_file));
+    NORA_TRY(auto audit, law::Audit::open(dir / "audit", "test", key, env));
+    EngineShared shared{mandate, catalogue, audit};
+    EngineOptions o;
+    o.files = files;
+    o.dir = dir / "spool";
+    o.iface = "eth0";
+    o.programs = std::string(NORA_BINARY_DIR) + "/bin";
+    o.calibrate = calibrate;
+    o.wall_status = wall_status;
+    return run_engine(o, shared, nullptr, {}, stop, env);
+  }
+};
+
+struct Fresh {
+  std::filesystem::path path;
+  Fresh() {
+    char name[] = "/tmp/nora-scan-XXXXXX";
+    path = mkdtemp(name);
+  }
+  ~Fresh() { std::filesystem::remove_all(path); }
+};
+
+struct Spooled {
+  std::set<std::pair<std::string, std::int64_t>> replies;  // (ip, port)
+  int lines = 0, silent = 0;
+};
+Spooled read_spool(const std::filesystem::path& file) {
+  Spooled out;
+  auto text = read_file(file);
+  for (std::size_t at = 0; text && at < text->size();) {
+    auto end = text->find('\n', at);
+    auto o = json::parse_object(std::string_view(*text).substr(at, end - at));
+    at = end + 1;
+    if (!o) continue;
+    ++out.lines;
+    if (json::string_or(*o, "type") == "reply") out.replies.emplace(json::string_or(*o, "ip"), json::int_or(*o, "port", 0));
+    if (json::string_or(*o, "outcome") == "silent") ++out.silent;
+  }
+  return out;
+}
+
+void expect_clean(int code) {
+  ASSERT_NE(code, net::no_namespace) << "user namespaces are not allowed here";
+  ASSERT_NE(code, net::no_setup) << "iproute2 is missing";
+  EXPECT_EQ(code, 0);
+}
+
+TEST(Scan, EveryProbeOnceEveryAnswerStored) {
+  Fresh fresh;
+  expect_clean(net::in_namespace("true", [&] {
+    World world;
+    CHECK_OR(10, world.make(), "no world");
+    SystemEnv system("test");
+    Trial run{fresh.path, world_mandate(fresh.path, 3000, 50)};
+    run.segment_size = 64;
+    run.calibrate = true;
+    CHECK_OR(11, run.plan(system.env()), "no plan");
+    std::atomic<bool> stop = false;
+    auto summary = run.go(system.env(), stop);
+    CHECK_OR(12, summary, summary.error().text());
+    CHECK_OR(13, summary->complete, summary->why);
+    // 64 targets x (tcp 23, tcp 80, two DNS probes)
+    CHECK_OR(14, summary->probes == 256, std::to_string(summary->probes));
+    int asked_again = static_cast<int>(summary->calibration_asked);
+    CHECK_OR(15, summary->sent == 256 + asked_again, std::to_string(summary->sent));
+    CHECK_OR(16, world.counts->total == 256 + asked_again, "far end saw " + std::to_string(world.counts->total));
+    CHECK_OR(17, asked_again > 50 && summary->calibration_missed == 0, "calibration " + std::to_string(asked_again));
+    CHECK_OR(18, summary->unique >= 128 && summary->duplicates == 0, "unique " + std::to_string(summary->unique));
+    CHECK_OR(19, world.counts->outside == 0, "frames outside: " + std::to_string(world.counts->outside));
+    CHECK_OR(20, world.counts->credentials == 0, "telnet bytes beyond option refusals");
+    auto spool = read_spool(fresh.path / "spool/results.ndjson");
+    CHECK_OR(21, spool.replies.size() == 128, "replies " + std::to_string(spool.replies.size()));
+    auto key = SigningKey::load(fresh.path / "key");
+    auto audit = law::audit_verify(fresh.path / "audit", key->public_key());
+    CHECK_OR(22, audit && audit->size == 10, audit ? std::to_string(audit->size) : audit.error().text());  // 4 segments and the calibration, two leaves each
+    // The segment files name exactly what was sent.
+    std::size_t records = 0;
+    for (int n = 0; n < 5; ++n) {
+      auto file = read_file(fresh.path / "spool/segments" / (std::to_string(n) + ".bin"));
+      CHECK_OR(23, file, "segment file");
+      records += read_records(as_bytes(*file))->size();
+    }
+    CHECK_OR(24, static_cast<std::int64_t>(records) == summary->sent, "records " + std::to_string(records));
+    return 0;
+  }));
+}
+
+// trust.md section 8: killed at random points; afterwards no target is skipped and at most the reserved segment went out twice.
+TEST(Scan, KilledAnywhereAndResumed) {
+  std::srand(7);
+  for (int kill_after_ms : {50, 230}) {
+    Fresh fresh;
+    expect_clean(net::in_namespace("true", [&] {
+      World world;
+      CHECK_OR(10, world.make(), "no world");
+      SystemEnv system("test");
+      Trial run{fresh.path, world_mandate(fresh.path, 700, 100)};
+      CHECK_OR(11, run.plan(system.env()), "no plan");
+      auto start = [&] {
+        pid_t child = fork();
+        if (child == 0) {
+          SystemEnv inner("test");
+          std::atomic<bool> stop = false;
+          auto summary = run.go(inner.env(), stop);
+          _exit(summary && summary->complete ? 0 : 1);
+        }
+        return child;
+      };
+      int kills = 0, status = 0;
+      for (; kills < 3; ++kills) {
+        pid_t child = start();
+        usleep(static_cast<useconds_t>(kill_after_ms * 1000 * (kills + 1)));
+        kill(child, SIGKILL);
+        waitpid(child, &status, 0);
+        if (WIFEXITED(status)) break;
+        usleep(100'000);  // the sender follows its parent
+      }
+      pid_t last = start();
+      waitpid(last, &status, 0);
+      auto journal = Journal::read(fresh.path / "spool");
+      CHECK_OR(12, journal && journal->finished, "not finished");
+      int skipped = 0, doubled = 0;
+      for (int i = 0; i < world_targets; ++i)
+        for (int n : {world.counts->syn[i][0].load(), world.counts->syn[i][1].load()}) {
+          skipped += n == 0;
+          doubled += std::max(0, n - 1);
+        }
+      for (int i = 0; i < world_targets; ++i) {
+        skipped += world.counts->dns[i] < 2;
+        doubled += std::max(0, world.counts->dns[i] - 2);
+      }
+      CHECK_OR(13, skipped == 0, "skipped " + std::to_string(skipped));
+      CHECK_OR(14, doubled <= kills * static_cast<int>(run.segment_size), "doubled " + std::to_string(doubled) + " after " + std::to_string(kills) + " kills");
+      int logged = 0;
+      for (const auto& [n, s] : journal->segments) logged += s.times - 1;
+      CHECK_OR(15, logged <= kills && doubled <= logged * static_cast<int>(run.segment_size), "repeats are not in the journal");
+      auto spool = read_spool(fresh.path / "spool/results.ndjson");
+      CHECK_OR(16, spool.replies.size() == 128, "replies " + std::to_string(spool.replies.size()));
+      auto key = SigningKey::load(fresh.path / "key");
+      auto audit = law::audit_verify(fresh.path / "audit", key->public_key());
+      CHECK_OR(17, audit, audit.error().text());
+      CHECK_OR(18, world.counts->outside == 0, "frames outside: " + std::to_string(world.counts->outside));
+      std::fprintf(stderr, "killed %d times: doubled %d of 256, skipped 0\n", kills, doubled);
+      return 0;
+    }));
+  }
+}
+
+TEST(Scan, TheRateOfTheMandateHolds) {
+  Fresh fresh;
+  expect_clean(net::in_namespace("true", [&] {
+    World world;
+    CHECK_OR(10, world.make(), "no world");
+    SystemEnv system("test");
+    constexpr int pps = 200;
+    Trial run{fresh.path, world_mandate(fresh.path, pps, 20)};
+    run.segment_size = 256;
+    CHECK_OR(11, run.plan(system.env()), "no plan");
+    std::atomic<bool> stop = false;
+    auto summary = run.go(system.env(), stop);
+    CHECK_OR(12, summary && summary->complete, "not complete");
+    std::vector<std::int64_t> times;
+    for (int i = 0; i < world.counts->total; ++i) times.push_back(world.counts->times[i]);
+    std::sort(times.begin(), times.end());
+    std::size_t most = 0;
+    for (std::size_t i = 0, from = 0; i < times.size(); ++i) {
+      while (times[i] - times[from] >= 1'000'000) ++from;
+      most = std::max(most, i - from + 1);
+    }
+    CHECK_OR(13, most <= pps, "in one second: " + std::to_string(most));
+    CHECK_OR(14, most > pps / 3, "far below the rate: " + std::to_string(most));
+    return 0;
+  }));
+}
+
+TEST(Scan, ABlockedFrameStopsTheSurvey) {
+  Fresh fresh;
+  expect_clean(net::in_namespace("true", [&] {
+    World world;
+    CHECK_OR(10, world.make(), "no world");
+    SystemEnv system("test");
+    Trial run{fresh.path, world_mandate(fresh.path, 100, 20)};
+    run.wall_status = fresh.path / "wall.json";
+    CHECK_OR(11, replace_file(run.wall_status, "{\"blocked\":0}"), "status");
+    CHECK_OR(12, run.plan(system.env()), "no plan");
+    std::thread incident([&] {
+      usleep(700'000);
+      (void)replace_file(run.wall_status, "{\"blocked\":1}");
+    });
+    std::atomic<bool> stop = false;
+    auto summary = run.go(system.env(), stop);
+    incident.join();
+    CHECK_OR(13, summary, summary.error().text());
+    CHECK_OR(14, !summary->complete && summary->code == Code::refused, summary->why);
+    int seen = world.counts->total;
+    usleep(500'000);
+    CHECK_OR(15, world.counts->total == seen && seen < 200, "frames after the stop");
+    auto again = run.go(system.env(), stop);
+    CHECK_OR(16, !again && again.error().code == Code::refused, "an open incident must keep the survey closed");
+    return 0;
+  }));
+}
+
+TEST(Scan, StoppedByItsOperatorAndResumed) {
+  Fresh fresh;
+  expect_clean(net::in_namespace("true", [&] {
+    World world;
+    CHECK_OR(10, world.make(), "no world");
+    SystemEnv system("test");
+    Trial run{fresh.path, world_mandate(fresh.path, 300, 50)};
+    run.segment_size = 64;
+    CHECK_OR(11, run.plan(system.env()), "no plan");
+    std::atomic<bool> stop = false;
+    std::thread operator_thread([&] {
+      usleep(600'000);
+      stop = true;
+    });
+    auto summary = run.go(system.env(), stop);
+    operator_thread.join();
+    CHECK_OR(12, summary && !summary->complete && summary->code == Code::interrupted, "not interrupted");
+    stop = false;
+    summary = run.go(system.env(), stop);
+    CHECK_OR(13, summary && summary->complete, summary ? summary->why : summary.error().text());
+    CHECK_OR(14, read_spool(fresh.path / "spool/results.ndjson").replies.size() == 128, "replies");
+    return 0;
+  }));
+}
+
+}  // namespace
+}  // namespace nora::survey
