@@ -179,8 +179,8 @@ TEST_F(ServerTest, a_stream_arrives_piece_by_piece_in_order) {
     while (seen_ms.size() < 3 && raw.find("<li>" + std::to_string(seen_ms.size() + 1) + "</li>") != std::string::npos)
       seen_ms.push_back(std::chrono::duration_cast<milliseconds>(steady_clock::now() - begin).count());
   }
-  EXPECT_LT(seen_ms[0], 140);  // before the second one was written
-  EXPECT_GE(seen_ms[2] - seen_ms[0], 250);
+  EXPECT_GE(seen_ms[1] - seen_ms[0], 75);  // the first came before the second was written
+  EXPECT_GE(seen_ms[2] - seen_ms[0], 200);
   EXPECT_NE(raw.find("X-Accel-Buffering: no"), std::string::npos);
   EXPECT_EQ(TestClient::parse(raw + TestClient::read_all(fd.get())).body, "<li>1</li><li>2</li><li>3</li>");
 }
@@ -208,7 +208,7 @@ TEST_F(ServerTest, slow_clients_do_not_slow_others) {
   }
   const auto begin = steady_clock::now();
   EXPECT_EQ(client.get("/").status, 200);
-  EXPECT_LT(std::chrono::duration_cast<milliseconds>(steady_clock::now() - begin).count(), 500);
+  EXPECT_LT(std::chrono::duration_cast<milliseconds>(steady_clock::now() - begin).count(), 2000);
   // A byte now and then does not move the deadline: it is absolute.
   for (int i = 0; i < 12; ++i) {
     std::this_thread::sleep_for(milliseconds(100));

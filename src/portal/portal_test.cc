@@ -142,11 +142,15 @@ TEST_F(PortalTest, wrong_unknown_and_mistyped_codes_answer_the_same_in_bytes_and
   std::vector<std::string> bodies;
   std::vector<long> times;
   for (const auto& typed : {unknown, std::string("7KQ4-M2XD-9RTX"), std::string("xx"), std::string("AAAA-AAAA-AAAA")}) {
-    const auto begin = steady_clock::now();
-    const auto a = from().get("/ja/k/" + typed);
-    times.push_back(std::chrono::duration_cast<milliseconds>(steady_clock::now() - begin).count());
-    EXPECT_EQ(a.status, 404);
-    bodies.push_back(without_nonces(a.body));
+    long least = 1'000'000;  // the smaller of two: a busy machine adds time, never takes it away
+    for (int i = 0; i < 2; ++i) {
+      const auto begin = steady_clock::now();
+      const auto a = from().get("/ja/k/" + typed);
+      least = std::min<long>(least, std::chrono::duration_cast<milliseconds>(steady_clock::now() - begin).count());
+      EXPECT_EQ(a.status, 404);
+      bodies.push_back(without_nonces(a.body));
+    }
+    times.push_back(least);
   }
   for (const auto& b : bodies) EXPECT_EQ(b, bodies[0]);
   for (const auto t : times) EXPECT_GE(t, 249);
@@ -251,7 +255,7 @@ TEST_F(PortalTest, lines_arrive_as_they_finish) {
     while (at_ms.size() < marks.size() && raw.find(marks[at_ms.size()]) != std::string::npos)
       at_ms.push_back(std::chrono::duration_cast<milliseconds>(steady_clock::now() - begin).count());
   }
-  EXPECT_LT(at_ms[1], 200);                      // the first line at once (promise: 2 s)
+  EXPECT_LT(at_ms[1], 2000);                     // the promise for the first line
   EXPECT_GE(at_ms[2] - at_ms[1], 200);
   EXPECT_GE(at_ms[3] - at_ms[2], 200);
   EXPECT_GE(at_ms.back() - at_ms.front(), 1000);
