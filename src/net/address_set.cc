@@ -48,19 +48,7 @@ AddressSet AddressSet::make(std::span<const Prefix> prefixes) {
 }
 
 bool AddressSet::contains(Ip ip) const {
-  if (ip.is_v4()) {
-    if (block_.empty()) return false;
-    const std::uint32_t v = ip.v4_value();
-    // The interval that holds v, if any, is the first with last >= v; it lies between the starts of this block and of the next
-    // (the next block's first interval may begin in this one, hence + 1).
-    std::size_t low = block_[v >> 16], high = std::min<std::size_t>(block_[(v >> 16) + 1] + 1, v4_.size());
-    while (low < high) {
-      const std::size_t middle = (low + high) / 2;
-      if (v4_[middle].last < v) low = middle + 1;
-      else high = middle;
-    }
-    return low < v4_.size() && v4_[low].first <= v && v <= v4_[low].last;
-  }
+  if (ip.is_v4()) return contains_v4(ip.v4_value());
   if (v6_.empty()) return false;
   const Key6 k = key(ip);
   const auto it = std::lower_bound(v6_.begin(), v6_.end(), k, [](const Interval6& i, const Key6& x) { return i.last < x; });

@@ -17,6 +17,21 @@ class AddressSet {
   AddressSet() = default;
   static AddressSet make(std::span<const Prefix> prefixes);  // overlaps and duplicates are fine
   bool contains(Ip ip) const;
+  bool contains_v4(std::uint32_t host_order) const {  // the send path: the caller has split the families
+    if (block_.empty()) return false;
+    // The interval that holds v, if any, is the first with last >= v; it lies between the starts of this block and of the next
+    // (the next block's first interval may begin in this one, hence + 1).
+    const std::uint32_t v = host_order;
+    std::size_t low = block_[v >> 16], count = block_[(v >> 16) + 1] + 1 - low;
+    if (low + count > v4_.size()) count = v4_.size() - low;
+    while (count > 0) {
+      const std::size_t half = count / 2;
+      const bool right = v4_[low + half].last < v;
+      low = right ? low + half + 1 : low;
+      count = right ? count - half - 1 : half;
+    }
+    return low < v4_.size() && v4_[low].first <= v;
+  }
   bool empty() const { return v4_.empty() && v6_.empty(); }
   std::size_t intervals() const { return v4_.size() + v6_.size(); }
 
