@@ -4,6 +4,7 @@
 #include <fstream>
 #include <iostream>
 #include <memory>
+#include <thread>
 
 #include "app/command.h"
 #include "base/escape.h"
@@ -11,7 +12,9 @@
 #include "isp/import.h"
 #include "isp/isolation.h"
 #include "isp/match.h"
+#include "http/server.h"
 #include "isp/outbox.h"
+#include "isp/pages/site.h"
 #include "isp/returns.h"
 #include "isp/users.h"
 #include "isp/worklist.h"
@@ -33,7 +36,9 @@ struct Options {
   std::string row, reason, scope = "block-in", user, name, base_url;
   std::vector<std::string> roles;
   std::int64_t hours = 24, id = 0;
-  bool blind_handles = false;
+  bool blind_handles = false, behind_tls = false;
+  std::vector<std::string> listen;
+  std::string web;
 };
 
 void print(const json::Object& o) { fmt::print("{}\n", json::text(o)); }
@@ -286,6 +291,54 @@ Result<int> isolate_list(const Options& o, const Run& run) {
   return 0;
 }
 
+// Delivers mails and ends isolations while the pages run. Its own Party: a slow mail server or NAS blocks no page.
+constexpr Span tick = Span::seconds(2);
+void run_ticker(const std::stop_token& stop, Party party, Env env) {
+  UdpCoa nas(env);
+  while (!stop.stop_requested()) {
+    if (!party.settings.smtp.empty()) {
+      CurlMailer mailer(party.settings.smtp);
+      if (auto sent = deliver(party, mailer); !sent) env.log.warn("outbox: " + sent.error().text());
+    }
+    if (auto ended = expire_isolations(party, nas); !ended) env.log.warn("isolations: " + ended.error().text());
+    for (int i = 0; i < 20 && !stop.stop_requested(); ++i) env.clock.sleep(Span{tick.us / 20});
+  }
+}
+
+Result<int> serve(const Options& o, const Run& run) {
+  http::StopSignal signal;  // before any thread
+  const std::filesystem::path data = data_dir();
+  auto web = !o.web.empty() ? std::filesystem::path(o.web) : std::filesystem::is_directory(data / "web") ? data / "web" : data.parent_path() / "web";
+  NORA_TRY(auto messages, Messages::load(data / "messages"));
+  NORA_TRY(auto files, http::StaticFiles::load(web));
+  NORA_TRY(auto party, open_party(o.dir, run.env));
+  NORA_TRY(auto background, open_party(o.dir, run.env));
+  NORA_TRY(auto csrf_key, http::load_or_make_key(party.dir / "csrf.key", run.env.random));
+  http::Csrf csrf(std::move(csrf_key), run.env);
+  IspUsers users(party.settings.store);
+  http::Sessions sessions(users, csrf, run.env, o.behind_tls);
+  UdpCoa nas(run.env);
+  Guarded<std::unique_ptr<Party>> shared(std::make_unique<Party>(std::move(party)));
+  Site site({run.env, shared, messages, files, sessions, csrf, nas});
+  http::Router router;
+  site.add_routes(router);
+  files.add_routes(router);
+  sessions.add_routes(router, files.href("nora.css"), "/ja/worklist");
+  http::ServerOptions options;
+  options.listen = o.listen;
+  options.behind_tls = o.behind_tls;
+  NORA_TRY(auto server, http::Server::start(run.env, options, [&router](http::Request& request) { return router(request); }));
+  for (const auto& address : server->addresses()) {
+    if (run.json) print({{"event", "ready"}, {"url", fmt::format("http://{}/", address)}});
+    else fmt::print("isp http://{}/\n", address);
+  }
+  std::fflush(stdout);
+  std::jthread ticker([&](std::stop_token stop) { run_ticker(stop, std::move(background), run.env); });
+  signal.wait();
+  server->stop();
+  return 0;
+}
+
 Result<int> return_out(const Options& o, const Run& run) {
   NORA_TRY(auto party, open_party(o.dir, run.env));
   NORA_TRY(auto written, isp::write_return(party));
@@ -416,6 +469,12 @@ void add_isp(CLI::App& root, Run& run) {
   c->add_option("--role", o->roles, "operator, approver, auditor")->required();
   c->add_option("--name", o->name, "shown on pages");
   c->add_option("--url", o->base_url, "address of the pages, printed before the link");
+
+  c = verb(isp, "serve", "The staff's pages; also delivers mails and ends isolations", serve);
+  dir(c)->required();
+  c->add_option("--listen", o->listen, "ADDRESS:PORT or fd:N; may be repeated")->required();
+  c->add_option("--web", o->web, "folder of style sheets");
+  c->add_flag("--behind-tls", o->behind_tls, "a proxy with TLS stands in front");
 
   c = verb(isp, "rows", "The worklist as NDJSON", row_list);
   dir(c)->required();
