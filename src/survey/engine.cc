@@ -28,6 +28,7 @@ constexpr Span gather_time = Span::ms(300);            // datagrams that answer 
 constexpr std::size_t max_gather_parts = 16, max_gathers = 65'536;
 constexpr std::size_t max_visit_backlog = 100'000;     // no further segment while so many open ports wait
 constexpr std::size_t calibration_probes = 200;
+constexpr Span wall_stale = Span::seconds(5);
 constexpr Span wall_every = Span::ms(200), deliver_every = Span::ms(300), progress_every = Span::ms(250), journal_every = Span::ms(100);
 constexpr Span sender_patience = Span::seconds(15);    // for "ready", and for "done" after "stop"
 constexpr std::uint32_t udp_header_free = 0;           // sizes are those of the UDP payload, as in the published amplification factors
@@ -84,6 +85,7 @@ class Engine {
   Status look_at_wall();
   void deliver(bool hurry);
   void report_progress();
+  void abandon_conversations();
   void give_up(Code code, std::string why) {
     if (failed_) return;
     failed_ = true;
@@ -132,6 +134,7 @@ class Engine {
 };
 
 Engine::~Engine() {
+  abandon_conversations();
   if (sender_ > 0) {
     channel_ = Channel();  // the sender ends when its socket closes
     for (int i = 0; i < 50; ++i) {
@@ -141,6 +144,13 @@ Engine::~Engine() {
     kill(sender_, SIGKILL);
     waitpid(sender_, nullptr, 0);
   }
+}
+
+// Every connection is closed by one RST, and the devices are free for other engines of this process; the journal still holds the ports.
+void Engine::abandon_conversations() {
+  grabber_.abandon_all();
+  for (const auto& [tag, visit] : talking_) visits_.conversation_over(visit.ip, visit.social, now());
+  talking_.clear();
 }
 
 bool Engine::allowed(Ip ip, std::uint16_t port, std::string_view probe) const {
@@ -256,20 +266,32 @@ Status Engine::look_at_wall() {
     return fail(Code::environment, "the wall's status " + o_.wall_status.string() + " cannot be read", "start nora-wall first");
   }
   auto status = json::parse_object(*text);
-  if (!status) return {};  // being written
+  if (!status) return {};  // not JSON: nora-wall replaces the file whole, so this is somebody else's
   auto blocked = json::int_or(*status, "blocked", 0);
+  auto halt = [&] {
+    if (channel_.fd() >= 0) (void)channel_.send({{"op", "stop"}});
+    sender_stopping_ = true;
+    sender_deadline_ = now() + sender_patience;
+    abandon_conversations();
+  };
+  // A wall that does not renew its file does not guard: stop, and say so. (Files without a time are taken as they are.)
+  if (auto at = json::get_instant(*status, "at"); at && env_.clock.now() - *at > wall_stale) {
+    if (!wall_base_) return fail(Code::environment, "the wall's status is of " + at->text() + ": nora-wall is not running", "start nora-wall first");
+    halt();
+    give_up(Code::interrupted, "nora-wall no longer renews its status");
+    return {};
+  }
   if (!wall_base_) {
     wall_base_ = blocked;
-    if (blocked > 0) give_up(Code::refused, "the wall has blocked " + std::to_string(blocked) + " frames before this run; an incident is open: look into it and restart nora-wall");
+    if (blocked > 0 || json::bool_or(*status, "incident", false))
+      give_up(Code::refused, "the wall has blocked " + std::to_string(blocked) + " frames before this run; an incident is open: look into it and restart nora-wall");
     return {};
   }
   if (blocked > *wall_base_) {
     auto frames = blocked - *wall_base_;
     wall_base_ = blocked;
+    halt();
     (void)shared_.audit.append("incident", {{"survey", plan_.survey}, {"what", "the wall blocked frames"}, {"frames", frames}});
-    (void)channel_.send({{"op", "stop"}});
-    sender_stopping_ = true;
-    grabber_.abandon_all();
     give_up(Code::refused, "the wall blocked " + std::to_string(frames) + " frames: the survey is stopped, an incident is logged");
   }
   return {};
