@@ -434,7 +434,7 @@ void Engine::answered(const Answer& answer, Instant at) {
   switch (answer.kind) {
     case AnswerKind::open: {
       journal_.add({{"ev", "open"}, {"ip", answer.ip.text()}, {"port", slot.port}, {"n", segment}});
-      if (events_.check_event) events_.check_event({{"step", "probe"}, {"what", visits_.first_guess(slot.port)}, {"port", slot.port}, {"proto", "tcp"}, {"result", "open"}});
+      if (events_.check_event) events_.check_event({{"step", "probe"}, {"what", visits_.usual_service(slot.port)}, {"port", slot.port}, {"proto", "tcp"}, {"result", "open"}});
       Visit v;
       v.ip = answer.ip;
       v.port = slot.port;
@@ -632,7 +632,7 @@ void Engine::outcome(Ip ip, std::uint16_t port, Proto proto, std::string_view pr
   if (!plan_.all_outcomes && plan_.kind == "full") return;
   spool_.add(registry::Outcome{ip, {port}, proto, std::string(probe), at, std::string(word), segment_id(plan_.survey, segment)});
   if (events_.check_event)
-    events_.check_event({{"step", "probe"}, {"what", probe == "syn" || probe == "syn-control" ? visits_.first_guess(port) : std::string(probe)}, {"port", port}, {"proto", name(proto)}, {"result", word}});
+    events_.check_event({{"step", "probe"}, {"what", probe == "syn" || probe == "syn-control" ? visits_.usual_service(port) : std::string(probe)}, {"port", port}, {"proto", name(proto)}, {"result", word}});
 }
 
 void Engine::deliver(bool hurry) {

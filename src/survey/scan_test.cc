@@ -6,8 +6,10 @@
 #include <set>
 
 #include "net/in_namespace.h"
+#include "registry/jobs.h"
 #include "survey/engine.h"
 #include "survey/journal.h"
+#include "survey/node.h"
 #include "survey/record.h"
 #include "survey/spool.h"
 #include "survey/test_world.h"
@@ -275,6 +277,75 @@ TEST(Scan, StoppedByItsOperatorAndResumed) {
     summary = run.go(system.env(), stop);
     CHECK_OR(13, summary && summary->complete, summary ? summary->why : summary.error().text());
     CHECK_OR(14, read_spool(fresh.path / "spool/results.ndjson").replies.size() == 128, "replies");
+    return 0;
+  }));
+}
+
+// The node: a check of one address from the store's queue, with its events while they happen, and the outcomes that prove a repair.
+TEST(Node, ACheckIsOneAddressAndIsTold) {
+  Fresh fresh;
+  expect_clean(net::in_namespace("true", [&] {
+    World world;
+    CHECK_OR(10, world.make(), "no world");
+    SystemEnv system("test");
+    auto env = system.env();
+    auto files = world_mandate(fresh.path, 3000, 50);
+    auto mandate = law::Mandate::load(files);
+    auto catalogue = Catalogue::parse(*read_file(files.catalogue));
+    auto key = SigningKey::make("test.example", env.random);
+    auto audit = law::Audit::open(fresh.path / "audit", "test", key, env);
+    CHECK_OR(11, mandate && catalogue && audit, "set-up");
+    EngineShared shared{*mandate, *catalogue, *audit};
+    NodeOptions o;
+    o.engine.files = files;
+    o.engine.dir = fresh.path / "node";
+    o.engine.iface = "eth0";
+    o.engine.programs = std::string(NORA_BINARY_DIR) + "/bin";
+    o.store = "sqlite:" + (fresh.path / "center.db").string();
+    o.name = "node1";
+    o.check_window_ms = 200;
+    auto registry = registry::Registry::open(o.store);
+    CHECK_OR(12, registry, registry.error().text());
+    registry::Jobs jobs(registry->db());
+    auto ip = *Ip::parse("203.0.113.7");
+    auto good = jobs.enqueue("check", "{\"ip\":\"203.0.113.7\"}", ip, "portal", env.clock.now());
+    auto outside = jobs.enqueue("check", "{}", *Ip::parse("203.0.113.200"), "portal", env.clock.now());
+    CHECK_OR(13, good && outside, "enqueue");
+    std::atomic<bool> stop = false;
+    Status ran;
+    std::thread node([&] { ran = run_node(o, shared, stop, env); });
+    std::optional<registry::Job> job, refused;
+    for (int i = 0; i < 200; ++i) {
+      usleep(100'000);
+      job = *jobs.job(*good);
+      refused = *jobs.job(*outside);
+      if (job->state == "done" && refused->state == "failed") break;
+    }
+    stop = true;
+    node.join();
+    CHECK_OR(14, job->state == "done", job->state + ": " + job->result);
+    CHECK_OR(15, refused->state == "failed" && refused->result.find("does not cover") != std::string::npos, refused->result);
+    CHECK_OR(16, *job->finished - job->created < Span::seconds(30), "too slow");
+    std::set<std::string> lines;
+    auto told = jobs.events_after(*good, 0);
+    for (const auto& e : *told) lines.insert(e.line);
+    for (auto wanted : {"{\"step\":\"started\"}", "{\"step\":\"probe\",\"what\":\"http\",\"port\":80,\"proto\":\"tcp\",\"result\":\"open\"}",
+                        "{\"step\":\"probe\",\"what\":\"http\",\"port\":80,\"proto\":\"tcp\",\"result\":\"answered\"}",
+                        "{\"step\":\"probe\",\"what\":\"telnet\",\"port\":23,\"proto\":\"tcp\",\"result\":\"answered\"}"})
+      CHECK_OR(17, lines.contains(wanted), std::string("no event ") + wanted);
+    auto seen = registry->observations_of(ip);
+    CHECK_OR(18, seen && seen->size() == 2, "observations");
+    registry::Id last = 0;
+    auto outcomes = registry->outcomes_after(0, 100, &last);
+    int closed = 0;
+    for (const auto& x : *outcomes) closed += x.proto == Proto::udp && x.port.value == 53 && x.outcome == "closed";
+    CHECK_OR(19, closed >= 1, "the closed DNS port is positive evidence");
+    auto surveys = registry->surveys();
+    CHECK_OR(20, surveys && surveys->size() == 1 && surveys->front().kind == "check" && surveys->front().finished, "survey row");
+    auto segments = registry->segments(surveys->front().id);
+    CHECK_OR(21, segments && segments->size() == 1 && segments->front().state == registry::SegmentState::committed && segments->front().sent == 4, "segment row");
+    int elsewhere = world.counts->total - world.counts->syn[7][0] - world.counts->syn[7][1] - world.counts->dns[7];
+    CHECK_OR(22, elsewhere == 0 && world.counts->outside == 0, "probes to other addresses");
     return 0;
   }));
 }

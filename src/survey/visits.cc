@@ -47,6 +47,14 @@ std::string Visits::first_guess(std::uint16_t port) const {
   return "listen";
 }
 
+std::string Visits::usual_service(std::uint16_t port) const {
+  for (auto id : {"telnet", "ftp", "ssh", "rfb"}) {
+    const auto* probe = probes_.find(id);
+    if (probe && std::find(probe->ports.begin(), probe->ports.end(), port) != probe->ports.end()) return id;
+  }
+  return first_guess(port);
+}
+
 void Visits::queue(Visit visit, Span due) {
   auto ip = visit.ip;
   devices_[ip].push_back(std::move(visit));

@@ -75,6 +75,7 @@ class Visits {
   Span next_due(Span now) const;
 
   std::string first_guess(std::uint16_t port) const;
+  std::string usual_service(std::uint16_t port) const;  // the word for people: telnet for 23, where the guess is "listen"
 
  private:
   std::string follow_up(Visit& visit, const std::optional<Parsed>& parsed);
