@@ -46,7 +46,7 @@ class StopSignal {
 };
 
 // One whole request from bytes, judged as the server judges it, without a socket: for fuzzing and tests. The peer is left empty.
-// Errors: bad_input, with the status that the server would answer first in `what` ("400 …", "405 …", "413 …", "431 …").
+// Errors: bad_input, with the status that the server would answer first in `what` ("400 …", "405 …", "411 …", "413 …", "431 …").
 Result<Request> read_request(std::string_view bytes, const ServerOptions& options);
 
 // The security headers of every response (trust.md section 10), for tests.

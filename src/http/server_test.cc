@@ -107,10 +107,6 @@ TEST_F(ServerTest, limits_of_header_and_body) {
   for (int i = 0; i < 10; ++i) big.add("a", std::string(10'000, 'x'));
   EXPECT_EQ(client.post("/form", big).status, 413);
   EXPECT_EQ(client.post("/form", [] { Fields f; f.add("a", std::string(15'000, 'x')); return f; }()).status, 200);
-  // A chunked body counts too.
-  std::string chunks;
-  for (int i = 0; i < 9; ++i) chunks += "2000\r\n" + std::string(0x2000, 'x') + "\r\n";
-  EXPECT_EQ(client.send("POST /form HTTP/1.1\r\nHost: x\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks + "0\r\n\r\n").status, 413);
 }
 
 TEST_F(ServerTest, refuses_ambiguous_requests) {
@@ -118,6 +114,13 @@ TEST_F(ServerTest, refuses_ambiguous_requests) {
   EXPECT_EQ(client.send("GET / HTTP/1.1\r\n\r\n").status, 400);
   EXPECT_EQ(client.send("GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n").status, 400);
   EXPECT_EQ(client.send("POST /form HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n").status, 400);
+  // Chunks are refused before Beast's chunk parser sees them: a last chunk in two pieces used to end the process.
+  const auto fd = client.connect();
+  ASSERT_TRUE(write_all(fd.get(), as_bytes("POST /form HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n")));
+  std::this_thread::sleep_for(milliseconds(50));
+  ASSERT_TRUE(write_all(fd.get(), as_bytes("\r")));
+  EXPECT_EQ(TestClient::parse(TestClient::read_all(fd.get())).status, 411);
+  EXPECT_EQ(client.get("/").status, 200);
   EXPECT_EQ(client.send("GET /../etc/passwd HTTP/1.1\r\nHost: a\r\n\r\n").status, 400);
   EXPECT_EQ(client.send("GET /%00 HTTP/1.1\r\nHost: a\r\n\r\n").status, 400);
   EXPECT_EQ(client.send("\x16\x03\x01\x02\r\n\r\n").status, 400);
@@ -136,6 +139,7 @@ TEST(ReadRequest, judges_like_the_server) {
   EXPECT_EQ(status("GET / HTTP/1.1\r\nHost: h\r\nX: " + std::string(20'000, 'x') + "\r\n\r\n"), "431");
   EXPECT_EQ(status("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 99999999\r\n\r\n"), "413");
   EXPECT_EQ(status("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\nx"), "400");
+  EXPECT_EQ(status("POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n"), "411");
 }
 
 TEST_F(ServerTest, headers_cannot_be_split) {
