@@ -12,7 +12,7 @@ namespace nora::app {
 namespace {
 
 struct Options {
-  std::string store = "sqlite:center.db", id, name, url = "http://127.0.0.1:8600";
+  std::string store = "sqlite:center/nora.db", id, name, url = "http://127.0.0.1:8600";
   std::vector<std::string> roles;
 };
 

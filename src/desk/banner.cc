@@ -85,7 +85,7 @@ std::vector<ByteRange> parts_with(const registry::Reply& reply, const std::vecto
 Html banner(std::string_view label, const registry::Reply& reply, const std::vector<ByteRange>& marks) {
   auto raw = as_text(reply.bytes).substr(0, max_shown_bytes);
   auto region = [&](const Html& content) {
-    return e::pre(attr("tabindex", "0"), attr("role", "region"), attr("aria-label", label), content,
+    return e::pre(attr("tabindex", "0"), attr("role", "group"), attr("aria-label", label), content,
                   raw.size() < reply.bytes.size() ? fmt::format("\n… {} / {} B", raw.size(), reply.bytes.size()) : std::string());
   };
   if (!mostly_text(raw)) return region(http::text(hex_lines(raw)));

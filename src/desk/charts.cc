@@ -70,7 +70,7 @@ Html table_of(const LineChart& chart) {
     rows.push_back(e::tr(cells));
   }
   return e::details(e::summary(chart.summary),
-                    e::div(e::div(cls("tw"), attr("tabindex", "0"), attr("role", "region"), attr("aria-label", chart.summary + ": " + chart.title),
+                    e::div(e::div(cls("tw"), attr("tabindex", "0"), attr("role", "group"), attr("aria-label", chart.summary + ": " + chart.title),
                                   e::table(e::thead(e::tr(head)), e::tbody(rows)))));
 }
 
@@ -144,7 +144,7 @@ Html line_chart(const LineChart& chart) {
                         attr("aria-labelledby", chart.id + "-t " + chart.id + "-d"),
                         element("title", http::id(chart.id + "-t"), chart.title), element("desc", http::id(chart.id + "-d"), description), parts);
   return e::figure(cls("fig"),
-                   e::div(cls("scroll"), attr("tabindex", "0"), attr("role", "region"), attr("aria-label", chart.title), drawing), table_of(chart));
+                   e::div(cls("scroll"), attr("tabindex", "0"), attr("role", "group"), attr("aria-label", chart.title), drawing), table_of(chart));
 }
 
 Html bars(const std::vector<Bar>& list) {
@@ -195,7 +195,7 @@ Html lanes(const Lanes& l) {
   }
   auto drawing = e::svg(attr("viewBox", fmt::format("0 0 {} {}", num(width), num(text_y + 10))), attr("role", "img"), cls("chart"),
                         attr("aria-labelledby", l.id + "-t"), element("title", http::id(l.id + "-t"), l.title), parts);
-  return e::div(cls("scroll"), attr("tabindex", "0"), attr("role", "region"), attr("aria-label", l.title), drawing);
+  return e::div(cls("scroll"), attr("tabindex", "0"), attr("role", "group"), attr("aria-label", l.title), drawing);
 }
 
 }  // namespace nora::desk

@@ -151,7 +151,7 @@ Html table(const Table& t) {
       cells.push_back(e::td(i < t.columns.size() && t.columns[i].starts_with(">") ? cls("r num") : http::Attr{}, row[i]));
     rows.push_back(e::tr(cells));
   }
-  return e::div(cls("tw"), attr("tabindex", "0"), attr("role", "region"), attr("aria-label", t.label),
+  return e::div(cls("tw"), attr("tabindex", "0"), attr("role", "group"), attr("aria-label", t.label),
                 e::table(e::thead(e::tr(head)), e::tbody(rows)));
 }
 Html table_or(const Table& t, std::string_view when_empty) { return t.rows.empty() ? e::p(cls("m"), when_empty) : table(t); }

@@ -239,6 +239,7 @@ Status TestCenter::fill_device(int number, const std::string& text, bool hostile
   if (number % 2 == 0) {
     NORA_CHECK(db.insert_many("list_return", {"list_id", "isp", "sequence", "row_id", "state", "at", "handle", "detail"}, {{"center-hikari-1", "hikari", 1, row, "matched", second, "h", hostile ? text : "mail"}}, true));
     NORA_CHECK(book.move_along(case_id, {cases::State::S3_ATTRIBUTED, cases::State::S4_NOTIFIED}, {cases::Actor::isp, "isp:hikari", "", text, "contract"}, second + Span::minutes(1)));
+    NORA_CHECK(book.mark_notified(case_id, second + Span::minutes(1)));
   }
   if (number == 0) {
     list_case = case_id;
