@@ -1,0 +1,126 @@
+#include "app/center.h"
+
+#include <map>
+
+#include "base/files.h"
+
+namespace nora::app {
+
+namespace fs = std::filesystem;
+
+void CenterOptions::add_to(CLI::App* command) {
+  command->add_option("--dir", dir, "the center's directory: key, routes, lists, audit log")->capture_default_str();
+  command->add_option("--store", store, "the center's store (default: DIR/nora.db)");
+  command->add_option("--key", key, "the center's signing key (default: DIR/center.key)");
+  command->add_option("--routes", routes, "contract prefixes of the ISPs (default: DIR/routes.toml)");
+  command->add_option("--audit", audit, "audit log (default: DIR/audit)");
+}
+
+Center::Center(CenterOptions options, Env env) : options_(std::move(options)), env_(env) {}
+
+std::string Center::store_url() const { return options_.store.empty() ? "sqlite:" + (dir() / "nora.db").string() : options_.store; }
+std::string Center::onsite_url() const { return options_.onsite_store.empty() ? "sqlite:" + (dir() / "onsite.db").string() : options_.onsite_store; }
+fs::path Center::audit_dir() const { return options_.audit.empty() ? dir() / "audit" : fs::path(options_.audit); }
+flow::KnowledgeDirs Center::knowledge_dirs() const {
+  return {options_.data.empty() ? fs::path(data_dir()) : fs::path(options_.data), {}, options_.rules.empty() ? dir() / "rules" : fs::path(options_.rules)};
+}
+
+Result<const SigningKey*> Center::key() {
+  if (!key_) {
+    NORA_TRY(auto loaded, SigningKey::load(options_.key.empty() ? dir() / "center.key" : fs::path(options_.key)));
+    key_.emplace(std::move(loaded));
+  }
+  return &*key_;
+}
+Result<const cases::Routes*> Center::routes() {
+  if (!routes_) {
+    NORA_TRY(auto loaded, cases::Routes::load(options_.routes.empty() ? dir() / "routes.toml" : fs::path(options_.routes)));
+    routes_.emplace(std::move(loaded));
+  }
+  return &*routes_;
+}
+Result<const cases::Codes*> Center::codes() {
+  if (!codes_) {
+    NORA_TRY(auto opened, cases::Codes::open(dir() / "code.key", env_.random));
+    codes_.emplace(std::move(opened));
+  }
+  return &*codes_;
+}
+Result<law::Audit*> Center::audit() {
+  if (!audit_) {
+    NORA_TRY(const auto* signing, key());
+    NORA_TRY(auto opened, law::Audit::open(audit_dir(), signing->public_key().name, *signing, env_));
+    audit_.emplace(std::move(opened));
+  }
+  return &*audit_;
+}
+Result<registry::Registry*> Center::registry() {
+  if (!registry_) {
+    NORA_TRY(auto opened, registry::Registry::open(store_url()));
+    registry_.emplace(std::move(opened));
+  }
+  return &*registry_;
+}
+Result<cases::CaseBook*> Center::book() {
+  if (!book_) {
+    NORA_TRY(auto* reg, registry());
+    NORA_TRY(const auto* known, codes());
+    book_.emplace(*reg, *known);
+  }
+  return &*book_;
+}
+Result<cases::OnSite*> Center::onsite() {
+  if (!onsite_) {
+    NORA_TRY(auto opened, cases::OnSite::open(onsite_url()));
+    onsite_.emplace(std::move(opened));
+  }
+  return &*onsite_;
+}
+Result<cases::ListMaker> Center::list_maker() {
+  NORA_TRY(auto* reg, registry());
+  NORA_TRY(auto* cases_book, book());
+  NORA_TRY(const auto* prefixes, routes());
+  NORA_TRY(auto* log, audit());
+  NORA_TRY(const auto* signing, key());
+  return cases::ListMaker{env_, *reg, *cases_book, *prefixes, *log, *signing, signing->public_key().name, dir() / "lists"};
+}
+Result<flow::Pipeline*> Center::pipeline() {
+  if (!pipeline_) {
+    NORA_TRY(auto* reg, registry());
+    NORA_TRY(auto* cases_book, book());
+    NORA_TRY(const auto* prefixes, routes());
+    NORA_TRY(auto known, flow::Knowledge::load(knowledge_dirs()));
+    NORA_TRY(auto* site, onsite());
+    flow::PipelineOptions options;
+    options.onsite = site;
+    options.reverse_name = reverse_names(dir() / "rdns.tsv");
+    pipeline_ = std::make_unique<flow::Pipeline>(env_, *reg, *cases_book, *prefixes, std::move(known), std::move(options));
+  }
+  return pipeline_.get();
+}
+Result<flow::Naming> Center::naming() {
+  NORA_TRY(auto* reg, registry());
+  NORA_TRY(auto* way, pipeline());
+  NORA_TRY(auto* log, audit());
+  return flow::Naming(env_, *reg, *way, knowledge_dirs(), log);
+}
+
+std::function<std::string(Ip)> Center::reverse_names(const fs::path& file) {
+  auto names = std::make_shared<std::map<Ip, std::string>>();
+  if (auto text = read_file(file, 64u << 20)) {
+    std::string_view rest = *text;
+    while (!rest.empty()) {
+      const auto line = rest.substr(0, rest.find('\n'));
+      rest.remove_prefix(std::min(rest.size(), line.size() + 1));
+      const auto tab = line.find('\t');
+      if (tab == std::string_view::npos) continue;
+      if (auto ip = Ip::parse(line.substr(0, tab))) (*names)[*ip] = std::string(line.substr(tab + 1));
+    }
+  }
+  return [names](Ip ip) {
+    const auto it = names->find(ip);
+    return it == names->end() ? std::string() : it->second;
+  };
+}
+
+}  // namespace nora::app

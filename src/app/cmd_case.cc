@@ -1,0 +1,129 @@
+// `nora case list|show|move|causes`: what people work on. cases/case_book does the work.
+#include <fmt/format.h>
+
+#include <memory>
+
+#include "app/center.h"
+#include "base/escape.h"
+
+namespace nora::app {
+namespace {
+
+struct Options {
+  CenterOptions center;
+  cases::CaseFilter filter;
+  std::int64_t id = 0;
+  std::string to, by, reason;
+};
+
+void print(const json::Object& o) { fmt::print("{}\n", json::text(o)); }
+
+json::Object case_json(const cases::Case& c) {
+  const auto at = [](const std::optional<Instant>& t) { return t ? json::Value(t->text()) : json::Value(nullptr); };
+  return {{"case", c.id}, {"state", std::string(cases::name(c.state))}, {"state_at", c.state_at.text()}, {"isp", c.isp}, {"track", c.track}, {"line", c.line_key},
+          {"device", c.device}, {"first_seen", c.first_seen.text()}, {"reopened_at", at(c.reopened_at)}, {"attacked", c.attacked}, {"root_cause", c.root_cause},
+          {"notified_at", at(c.notified_at)}, {"opened_at", at(c.opened_at)}, {"checked_at", at(c.checked_at)}, {"fixed_at", at(c.fixed_at)}};
+}
+
+Result<int> list(const Options& o, Run& run) {
+  Center center(o.center, run.env);
+  NORA_TRY(auto* book, center.book());
+  NORA_TRY(const auto found, book->find(o.filter));
+  for (const auto& c : found) {
+    if (run.json) print(case_json(c));
+    else fmt::print("{:>5}  {:<20} {:<10} {:<8} {}{}\n", c.id, cases::name(c.state), c.isp, c.track, to_terminal(c.root_cause), c.attacked ? "  (attacks)" : "");
+  }
+  return 0;
+}
+
+Result<int> show(const Options& o, Run& run) {
+  Center center(o.center, run.env);
+  NORA_TRY(auto* book, center.book());
+  NORA_TRY(auto* registry, center.registry());
+  NORA_TRY(const auto c, book->get(o.id));
+  if (!c) return fail(Code::not_found, fmt::format("there is no case {}", o.id));
+  NORA_TRY(const auto findings, registry->findings_of_case(o.id));
+  NORA_TRY(const auto events, book->events(o.id));
+  NORA_CHECK(book->verify_chain(o.id));
+  if (run.json) {
+    auto all = case_json(*c);
+    json::Array fs, es;
+    for (const auto& s : findings) {
+      json::Array evidence;
+      for (const auto& e : s.finding.evidence) evidence.emplace_back(to_clean_utf8(e));
+      fs.push_back(json::Object{{"finding", s.finding.id}, {"rule", s.finding.rule}, {"pattern", std::string(1, static_cast<char>(s.finding.pattern))},
+                                {"severity", std::string(registry::name(s.finding.severity))}, {"ip", s.finding.where.ip.text()}, {"port", std::int64_t{s.finding.where.port.value}},
+                                {"proto", std::string(name(s.finding.where.proto))}, {"state", s.finding.state}, {"first_seen", s.finding.first_seen.text()},
+                                {"last_seen", s.finding.last_seen.text()}, {"segment", s.segment}, {"evidence", evidence}});
+    }
+    for (const auto& e : events)
+      es.push_back(json::Object{{"at", e.at.text()}, {"from", e.from}, {"to", e.to}, {"who", e.who}, {"evidence", to_clean_utf8(e.evidence)}, {"basis", to_clean_utf8(e.basis)}});
+    all["findings"] = fs;
+    all["events"] = es;
+    print(all);
+    return 0;
+  }
+  fmt::print("case {}  {}  {}  {}  {}\n", c->id, cases::name(c->state), c->isp.empty() ? "no ISP" : c->isp, c->track, c->line_key);
+  for (const auto& s : findings)
+    fmt::print("  {} {}  {}  {}:{}/{}  {}  last seen {}\n", static_cast<char>(s.finding.pattern), s.finding.rule, registry::name(s.finding.severity), s.finding.where.ip.text(),
+               s.finding.where.port.value, name(s.finding.where.proto), s.finding.state, s.finding.last_seen.text());
+  for (const auto& e : events)
+    fmt::print("  {}  {:<20} {}  {}\n", e.at.text(), e.from == e.to ? "note" : e.to, to_terminal(e.who), to_terminal(e.evidence));
+  return 0;
+}
+
+Result<int> move(const Options& o, Run& run) {
+  Center center(o.center, run.env);
+  NORA_TRY(auto* book, center.book());
+  NORA_TRY(const auto to, cases::parse_state(o.to));
+  NORA_CHECK(book->move(o.id, to, {cases::Actor::person, o.by, "", o.reason, "a person's decision"}, run.env.clock.now()));
+  if (run.json) print({{"case", o.id}, {"state", o.to}});
+  else fmt::print("case {} is {}\n", o.id, o.to);
+  return 0;
+}
+
+Result<int> causes(const Options& o, Run& run) {
+  Center center(o.center, run.env);
+  NORA_TRY(auto* registry, center.registry());
+  NORA_TRY(const auto groups, cases::root_causes(*registry));
+  for (const auto& g : groups) {
+    if (run.json) print({{"root_cause", g.key}, {"cases", g.cases}});
+    else fmt::print("{:>6}  {}\n", g.cases, to_terminal(g.key));
+  }
+  return 0;
+}
+
+}  // namespace
+
+void add_case(CLI::App& root, Run& run) {
+  auto* noun = root.add_subcommand("case", "Cases: all findings of one line, and how far they are");
+  noun->require_subcommand(1);
+  auto o = std::make_shared<Options>();
+  const auto verb = [&](const char* name, const char* help, Result<int> (*work)(const Options&, Run&)) {
+    auto* c = with_json(noun->add_subcommand(name, help), run);
+    o->center.add_to(c);
+    c->callback([&run, o, work] { run.action = [&run, o, work] { return work(*o, run); }; });
+    return c;
+  };
+  auto* l = verb("list", "cases, with filters", list);
+  l->add_option("--isp", o->filter.isp, "ISP id");
+  l->add_option("--state", o->filter.state, "for example S4_NOTIFIED");
+  l->add_option("--track", o->filter.track, "list or on-site");
+  l->add_option("--root-cause", o->filter.root_cause, "as `nora case causes` shows it");
+  l->add_flag("--active", o->filter.active_only, "only cases that are not closed");
+  l->add_option("--after", o->filter.after, "only ids above");
+  l->add_option("--limit", o->filter.limit, "at most so many")->capture_default_str();
+  l->footer("--json: {case, state, state_at, isp, track, line, device, first_seen, reopened_at, attacked, root_cause, notified_at, opened_at, checked_at, fixed_at}");
+  auto* s = verb("show", "one case with findings and history; the history's hash chain is verified", show);
+  s->add_option("id", o->id, "case number")->required();
+  s->footer("--json: as list, with findings[] and events[]");
+  auto* m = verb("move", "a person's decision: false positive, unresolved, risk accepted, escalated, reopened …", move);
+  m->add_option("id", o->id, "case number")->required();
+  m->add_option("--to", o->to, "state, for example X_FP")->required();
+  m->add_option("--by", o->by, "who decides")->required();
+  m->add_option("--reason", o->reason, "why; stands in the history")->required();
+  auto* c = verb("causes", "active cases by root cause, largest first", causes);
+  c->footer("--json: {root_cause, cases}");
+}
+
+}  // namespace nora::app
