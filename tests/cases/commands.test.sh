@@ -1,0 +1,77 @@
+#!/usr/bin/env bash
+# nora list, case, cluster, find as people at the center use them: outputs, refusals, exit codes. Usage: commands.test.sh [BUILD_DIR].
+set -u
+bin=${1:-$(dirname "${NORA_BIN:-build/bin}")}/bin
+nora=$bin/nora
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+cd "$work" || exit 1
+passed=0 failed=0
+expect() { # name code regex command…
+  local name=$1 code=$2 regex=$3; shift 3
+  "$@" > out 2>&1; local rc=$?
+  if [ $rc = "$code" ] && { [ -z "$regex" ] || grep -qE -- "$regex" out; }; then passed=$((passed + 1)); else failed=$((failed + 1)); echo "FAILED: $name (code $rc): $(head -c 600 out)"; fi
+}
+rows() { # name number command…: so many lines on stdout
+  local name=$1 number=$2; shift 2
+  local n; n=$("$@" 2>/dev/null | wc -l)
+  if [ "$n" = "$number" ]; then passed=$((passed + 1)); else failed=$((failed + 1)); echo "FAILED: $name: $n lines, not $number"; fi
+}
+
+expect "fill" 0 "devices" "$bin/nora-test-fill" c
+devices=$(sed -n 's/^\([0-9]*\) devices.*/\1/p' out)
+rows "find: every device" "$devices" "$nora" find --dir c --json
+expect "find: by address" 0 "LAN-W300N/R" "$nora" find --dir c 203.0.113.10
+expect "find: by pattern" 0 "open-resolver" "$nora" find --dir c --findings --pattern A
+rows "find: unknown" 4 "$nora" find --dir c --unknown --json
+expect "find: bad pattern" 2 "A, B, C or D" "$nora" find --dir c --pattern X
+expect "find: bad prefix" 1 "error" "$nora" find --dir c 203.0.113.7/24
+expect "find: nothing, exit 3 only when asked" 3 "" "$nora" find --dir c 192.0.2.1 --exit-empty
+expect "find: nothing" 0 "" "$nora" find --dir c 192.0.2.1
+
+expect "case list" 0 "S1_VALIDATED.*hikari" "$nora" case list --dir c --isp hikari
+expect "case causes" 0 "\"cases\":[0-9]+" "$nora" case causes --dir c --json
+id=$("$nora" find --dir c --findings 203.0.113.10 --json | sed -n 's/.*"case":\([0-9]*\),.*/\1/p' | head -1)
+expect "case show" 0 "telnet-login" "$nora" case show --dir c "$id"
+expect "case show: events and findings" 0 '"findings":\[.*"events":\[' "$nora" case show --dir c "$id" --json
+expect "case show: none" 1 "no case 9999" "$nora" case show --dir c 9999
+expect "case move: not by the table" 4 "cannot go from" "$nora" case move --dir c "$id" --to S7_FIXED --by ops1 --reason wish
+expect "case move: no such state" 1 "no case state" "$nora" case move --dir c "$id" --to S99 --by ops1 --reason x
+
+rows "list make: a preview makes nothing" "$("$nora" case list --dir c --isp hikari --state S1_VALIDATED --json | wc -l)" "$nora" list make --dir c --isp hikari --dry-run
+rows "no list yet" 0 "$nora" list status --dir c --json
+expect "list make" 0 '"sequence":1,.*"file":"/' "$nora" list make --dir c --isp hikari --json
+file=$(sed -n 's/.*"file":"\([^"]*\)".*/\1/p' out)
+expect "the file is private" 0 "^600$" stat -c %a "$file"
+expect "the file is sealed" 1 "" grep -a "203.0.113" "$file"
+expect "list make: nothing new" 0 "nothing new" "$nora" list make --dir c --isp hikari
+expect "list make: on site" 4 "visited" "$nora" list make --dir c --isp kinmirai
+expect "list make: unknown ISP" 2 "no ISP" "$nora" list make --dir c --isp nobody
+expect "list make: the other ISP" 0 "sakura: list 1" "$nora" list make --dir c
+expect "list status" 0 "hikari-1.*written" "$nora" list status --dir c --isp hikari
+list=$("$nora" list status --dir c --isp hikari --json | sed -n 's/.*"list":"\([^"]*\)".*/\1/p')
+leaves() { "$nora" audit show c/audit --json 2>/dev/null | grep -c '"list_view"'; }
+before=$(leaves)
+expect "list show" 0 "telnet-login" "$nora" list show --dir c "$list" --by ops1
+[ "$(leaves)" = $((before + 1)) ] && passed=$((passed + 1)) || { failed=$((failed + 1)); echo "FAILED: a view of a list left no leaf"; }
+head -c 300 /dev/urandom > junk
+expect "return import: junk" 4 "not for this key" "$nora" list return import --dir c --isp hikari junk
+expect "return import: a list is no return" 4 "not for this key" "$nora" list return import --dir c --isp hikari "$file"
+
+key=$("$nora" cluster list --dir c --json | sed -n 's/.*"cluster":"\([^"]*\)".*/\1/p' | head -1)
+expect "cluster list" 0 "4 devices" "$nora" cluster list --dir c
+expect "cluster show" 0 "html_title = Device Console" "$nora" cluster show --dir c "$key"
+expect "cluster name: preview" 0 "<fingerprint" "$nora" cluster name --dir c "$key" --product CTL-100 --by analyst1 --dry-run
+expect "cluster name: one person is not two" 4 "second person" "$nora" cluster name --dir c "$key" --vendor Kinmirai --product CTL-100 --type Router --by analyst1 --accept analyst1
+expect "cluster name: propose" 0 "proposal [0-9]+" "$nora" cluster name --dir c "$key" --vendor Kinmirai --product CTL-100 --type Router --by analyst1
+n=$(sed -n 's/^proposal \([0-9]*\):.*/\1/p' out)
+rows "still unknown before the second person" 4 "$nora" find --dir c --unknown --json
+expect "cluster name: accept" 0 "4 devices" "$nora" cluster name --dir c --proposal "$n" --accept analyst2
+rows "named at once" 4 "$nora" find --dir c --product CTL-100 --json
+rows "nothing unknown" 0 "$nora" find --dir c --unknown --json
+expect "cluster undo" 0 "taken back" "$nora" cluster undo --dir c "$key" --by analyst1
+rows "unknown again" 4 "$nora" find --dir c --unknown --json
+expect "audit holds" 0 "" "$nora" audit verify c/audit --key c/center.key.pub
+
+echo "$passed passed, $failed failed"
+[ $failed = 0 ]
