@@ -13,6 +13,12 @@ constexpr std::size_t max_records_shown = 8;
 
 std::string evidence(std::string_view file, std::uint64_t offset, const Hash& hash) { return fmt::format("{}:{}:{}", file, offset, to_hex(hash)); }
 
+// Whole seconds as an integer: boost.json writes 300.0 as 3E2.
+json::Value seconds(Span s) {
+  if (s.us % 1'000'000 == 0) return s.us / 1'000'000;
+  return s.as_seconds();
+}
+
 Span distance(Instant a, Instant b) {  // without overflow at "forever"
   if (b.us == INT64_MAX) return {INT64_MAX};
   return b - a;
@@ -222,7 +228,7 @@ json::Object to_json(const MatchAnswer& a) {
   o["status"] = name(a.status);
   if (a.unique) o["line"] = a.unique->line().reveal();
   else o["line"] = nullptr;
-  if (a.margin) o["margin_s"] = a.margin->as_seconds();
+  if (a.margin) o["margin_s"] = seconds(*a.margin);
   else o["margin_s"] = nullptr;
   if (!a.records.empty()) o["record"] = a.records.front();
   else o["record"] = nullptr;
@@ -231,7 +237,7 @@ json::Object to_json(const MatchAnswer& a) {
     for (const auto& r : a.records) all.emplace_back(r);
     o["records"] = std::move(all);
   }
-  o["uncertainty_s"] = a.uncertainty.as_seconds();
+  o["uncertainty_s"] = seconds(a.uncertainty);
   o["reason"] = a.reason;
   o["candidates"] = a.candidates;
   return o;

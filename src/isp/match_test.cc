@@ -29,7 +29,7 @@ TEST(Match, AnswerCarriesReproducibleEvidence) {
   auto o = to_json(a);
   EXPECT_EQ(o.at("status").as_string(), "unique");
   EXPECT_EQ(o.at("line").as_string(), "alice@hikari.example");
-  EXPECT_EQ(o.at("margin_s").as_double(), 100);
+  EXPECT_EQ(o.at("margin_s").as_int64(), 100);
   auto record = std::string(o.at("record").as_string());
   auto text = *read_file(w.dir.path() / "log1");
   EXPECT_EQ(record, fmt::format("{}:0:{}", (w.dir.path() / "log1").string(), to_hex(sha256(as_bytes(std::string_view(text).substr(0, text.size() - 1))))));

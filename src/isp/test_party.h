@@ -11,10 +11,11 @@ namespace nora::isp::testing {
 
 class TestParty {
  public:
-  explicit TestParty(bool ground = true) {
+  explicit TestParty(bool ground = true, std::string store_url = {}) {
     env.clock.set(at(5000));
     Settings s;
     s.isp = "hikari";
+    s.store = std::move(store_url);
     s.name_ja = "ひかりネット";
     s.name_en = "Hikari Net";
     s.phone = "0120-000-000";
