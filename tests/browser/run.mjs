@@ -211,27 +211,34 @@ async function weight(browser, base, code) {
       const context = await browser.newContext();
       const page = await context.newPage();
       const sizes = [];
-      page.on('requestfinished', (r) => sizes.push(r.sizes().then((s) => s.responseBodySize)));
-      await page.goto(base + url);
-      await page.waitForTimeout(100);
+      page.on('requestfinished', (r) => sizes.push(r.sizes().then((s) => s.responseBodySize, () => 0)));
+      await page.goto(base + url, { waitUntil: 'networkidle' });
       const total = (await Promise.all(sizes)).reduce((a, b) => a + b, 0);
       count.check(`${url}: at most 15 KB over the wire`, total > 1000 && total <= 15 * 1024, `${total} bytes`);
       await context.close();
     }
 }
 
+process.on('unhandledRejection', (e) => count.check('no failure outside of a test', false, String(e).split('\n')[0]));
 if (opts.shots) mkdirSync(opts.shots, { recursive: true });
 opts.expect ??= 'flip';
 const started = opts.self ? await startSelf() : { base: String(opts.base).replace(/\/$/, ''), codes: opts.code, stop: async () => {} };
 if (started.codes.length === 0) { console.error('give --self, or --base URL and --code CODE'); process.exit(2); }
 const browser = await launch();
 let next = 0;
+const began = Date.now();
+const phase = (what) => process.stderr.write(`${((Date.now() - began) / 1000).toFixed(0)} s: ${what}\n`);
 const take = () => started.codes[next++ % started.codes.length];
 try {
   for (const lang of langs)
-    for (const js of [true, false]) await ownerPath(browser, started.base, lang, js, take(), opts.expect);
+    for (const js of [true, false]) {
+      await ownerPath(browser, started.base, lang, js, take(), opts.expect);
+      phase(`${lang}, ${hasJs(js)}`);
+    }
   await looks(browser, started.base, started.codes.at(-1));
+  phase('looks');
   for (const lang of langs) await formPages(browser, started.base, lang, take());
+  phase('form pages');
   await weight(browser, started.base, started.codes.at(-1));
 } catch (e) {
   count.check('the tests ran to their end', false, String(e).split('\n').slice(0, 3).join(' '));
