@@ -1,6 +1,7 @@
 # The two commands that matter: `make demo` and `make test`. Everything else serves them.
 # make deps       build tools and libraries by apt (sudo only if not root); stand-in servers are never installed (see standins)
 # make standins   the stand-in servers, unpacked privately into build/standins (nothing is installed or started)
+# make browser    the two npm packages of the browser tests, into build/browser
 # make build      the programs, into build/dev/bin
 # make demo       the whole loop on real input, up to "ready"; ARGS="--headless --json" plays the visitor too and ends with a JSON summary
 # make test       installs, builds and runs all tests; the last line is "N passed, N failed"
@@ -10,7 +11,7 @@ SHELL := /bin/bash
 BUILD := build/dev
 JOBS ?= $(shell nproc)
 
-.PHONY: all deps standins build demo test nightly tidy format clean
+.PHONY: all deps standins browser build demo test nightly tidy format clean
 
 all: build
 
@@ -28,10 +29,13 @@ build: deps
 	@[ -f $(BUILD)/build.ninja ] || cmake --preset dev
 	cmake --build $(BUILD) -j $(JOBS)
 
+browser: deps
+	bash tests/browser/install.sh build/browser
+
 demo: build standins
 	$(BUILD)/bin/nora demo $(ARGS)
 
-test: build standins
+test: build standins browser
 	bash tests/run.sh $(BUILD)
 
 nightly: build standins
