@@ -127,6 +127,24 @@ Answer api_cases(Context& c) {
   return rows(std::move(body), found.size() == filter.limit ? found.back().id : 0);
 }
 
+Answer api_sightings(Context& c) {
+  NORA_CHECK(c.disclose("api_sightings"));
+  NORA_TRY(auto found, c.registry.sightings(registry::max_page_rows));
+  NORA_TRY(auto joins, c.registry.sighting_joins());
+  std::string body;
+  for (const auto& s : found) {
+    json::Object o{{"id", s.id}, {"ip", s.ip.text()}, {"kind", s.kind}, {"verdict", s.verdict}, {"sensor", s.sensor}, {"first", s.first.text()}, {"last", s.last.text()}, {"packets", s.packets}, {"destinations", s.destinations}};
+    for (const auto& j : joins) {
+      if (j.sighting != s.id) continue;
+      o["device"] = j.device;
+      o["because"] = j.because;
+      o["confidence"] = j.confidence;
+    }
+    body += line_of(std::move(o));
+  }
+  return rows(std::move(body), 0);
+}
+
 Answer api_clusters(Context& c) {
   NORA_CHECK(c.disclose("api_clusters"));
   NORA_TRY(auto counts, registry::count_clusters(c.registry));

@@ -116,6 +116,7 @@ void Desk::add_routes(http::Router& router) const {
   get("/api/findings", staff, api_findings, true);
   get("/api/devices", staff, api_devices, true);
   get("/api/cases", staff, api_cases, true);
+  get("/api/sightings", staff, api_sightings, true);
   get("/api/clusters", staff, api_clusters, true);
 }
 

@@ -62,6 +62,8 @@ Result<Overview> read_overview(Context& c) {
   o.fixed = one("fixed", "/findings?state=fixed", o.totals.findings_fixed);
   o.sources = one("sources", "/sightings", sources);
   o.known = one("known", "/devices", o.totals.devices_known);
+  // The share of the known gives the number of the unknown away.
+  o.known.shown = o.known.shown && !small(o.devices - o.known.value, o.bound);
   for (const auto& p : by_pattern) o.patterns.push_back(one(p.label, fmt::format("/findings?pattern={}&state=open", p.label), p.count));
   hide_small(o.patterns, o.bound);
   for (const auto& p : o.products)

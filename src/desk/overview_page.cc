@@ -137,7 +137,7 @@ Answer overview_page(Context& c) {
       e::h1(cls("hero"), headline(c, o)),
       e::p(cls("m"), o.as_of.us == 0 ? c.t("desk.no_survey") : c.t("desk.as_of", {{"at", when_text(c.view, o.as_of)}}), " · ", link(c.view, "/definitions", c.t("desk.how_counted")), " · ",
            e::a(href(c.view.url("/overview.csv")), "CSV"), " · ", e::a(href("/api/overview"), "JSON")),
-      e::div(cls("g4"), kpi(c, o, o.open, number(o, o.open), open_change), kpi(c, o, o.sources, number(o, o.sources), ""), kpi(c, o, o.known, o.known.shown ? percent(o.known.value, o.devices) : number(o, o.known), ""),
+      e::div(cls("g4"), kpi(c, o, o.open, number(o, o.open), open_change), kpi(c, o, o.sources, number(o, o.sources), ""), kpi(c, o, o.known, o.known.shown ? percent(o.known.value, o.devices) : cell_text(o, o.known), ""),
              kpi(c, o, o.fixed, number(o, o.fixed), fixed_change)),
       e::div(cls("side"), trend_card(c, o), funnel_card(c, o)), e::div(cls("g2"), isp_card(c, o), coverage_card(c, o)), products_section(c, o));
   return http::Response::page(page(c.view, c.t("desk.overview.title"), "overview", main));

@@ -48,6 +48,7 @@ Answer users_page(Context& c);
 Answer api_findings(Context& c);
 Answer api_devices(Context& c);
 Answer api_cases(Context& c);
+Answer api_sightings(Context& c);
 Answer api_clusters(Context& c);
 
 }  // namespace nora::desk

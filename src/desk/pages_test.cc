@@ -13,6 +13,7 @@
 #include "desk/queries.h"
 #include "desk/testing/test_center.h"
 #include "http/gzip.h"
+#include "store/testing/private_postgres.h"
 
 namespace nora::desk::testing {
 namespace {
@@ -21,7 +22,7 @@ const std::filesystem::path source = NORA_SOURCE_DIR;
 
 // One center for all tests that only read.
 TestCenter& shared() {
-  static auto center = TestCenter::make({source, {}, default_suppress_below, 0});
+  static auto center = TestCenter::make({source, {}, default_suppress_below, {}, 0});
   return *center;
 }
 http::Fields fields(std::initializer_list<std::pair<std::string, std::string>> list) {
@@ -50,6 +51,32 @@ TEST(DeskPages, EachExistsInEachLanguageAndIsWellFormed) {
       EXPECT_FALSE(std::regex_search(answer.body, missing, std::regex(R"(>[^<]*\b(desk|exposure|advice)\.[a-z_A-Z0-9.]+[^<]*<)"))) << path << ": " << (missing.empty() ? "" : missing[0].str());
       EXPECT_FALSE(std::regex_search(answer.body, missing, std::regex(R"(>[^<]*\{[a-z]+\})"))) << path << ": " << (missing.empty() ? "" : missing[0].str());
     }
+}
+
+// The same pages, rows and budgets on the server store.
+TEST(DeskPages, WorkOnPostgresToo) {
+  const char* root = std::getenv("NORA_STANDINS");
+  auto server = store::testing::PrivatePostgres::start(root != nullptr ? root : NORA_SOURCE_DIR "/build/standins/root");
+  ASSERT_TRUE(server.has_value()) << server.error().text();
+  auto url = server->new_database("nora_desk");
+  ASSERT_TRUE(url.has_value()) << url.error().text();
+  auto center = TestCenter::make({source, {}, default_suppress_below, *url, 120});
+  ASSERT_TRUE(center);
+  for (const auto& path : center->staff_paths()) {
+    auto cookie = cookie_for(*center, path);
+    center->take_query_count();
+    auto answer = center->get("/en" + path, cookie);
+    EXPECT_EQ(answer.status, 200) << path << answer.body.substr(0, 400);
+    EXPECT_EQ(html_problem(answer.body), "") << path;
+    EXPECT_LE(center->take_query_count(), max_queries_per_page) << path;
+  }
+  auto analyst = center->login("analyst1");
+  for (auto api : {"/api/findings?pattern=A&q=EC&ip=203.0.113.0/25", "/api/devices?isp=hikari&pattern=B", "/api/cases?stage=notified", "/api/clusters", "/api/sightings", "/api/overview"})
+    EXPECT_EQ(center->get(api, analyst).status, 200) << api;
+  EXPECT_EQ(center->post("/en/cluster/c-0123456789/propose", fields({{"vendor", "V"}, {"product", "P"}, {"sure", "1"}}), analyst).status, 303);
+  EXPECT_EQ(center->get("/en/cluster/c-0123456789", analyst).status, 200);
+  analyst.clear();
+  center.reset();  // before its server
 }
 
 TEST(DeskPages, AtMostTenQueriesEach) {
@@ -82,7 +109,7 @@ TEST(DeskPages, StrangersSeeTheOverviewAndNothingElse) {
     EXPECT_EQ(answer.status, open ? 200 : 401) << path;
     EXPECT_TRUE(open || answer.body.find("203.0.113.") == std::string::npos) << path;
   }
-  for (auto api : {"/api/findings", "/api/devices", "/api/cases", "/api/clusters"}) EXPECT_EQ(center.get(api).status, 401) << api;
+  for (auto api : {"/api/findings", "/api/devices", "/api/cases", "/api/clusters", "/api/sightings"}) EXPECT_EQ(center.get(api).status, 401) << api;
   EXPECT_EQ(center.get("/en/", "nora=AAAA").status, 200);
 }
 
@@ -97,7 +124,7 @@ TEST(DeskPages, RolesAreKept) {
 }
 
 TEST(DeskPages, ALoginLinkWorksOnceAndADisabledUserIsOut) {
-  auto center = TestCenter::make({source, {}, 10, 0});
+  auto center = TestCenter::make({source, {}, 10, {}, 0});
   auto path = center->login_path("ops1");
   auto token = path.substr(7);
   EXPECT_EQ(center->get(path).status, 200);  // looking at the link does not use it up
@@ -168,7 +195,7 @@ TEST(DeskPages, EveryNumberOpensAsManyRows) {
 }
 
 TEST(DeskPages, TheHeadlineComesFromTheData) {
-  auto center = TestCenter::make({source, {}, 0, 0});
+  auto center = TestCenter::make({source, {}, 0, {}, 0});
   auto text = [&] { return json::string_or(*json::parse_object(center->get("/api/overview").body), "headline"); };
   EXPECT_NE(text().find("fell"), std::string::npos) << text();
   ASSERT_TRUE(center->registry().db().write("UPDATE metric_snapshot SET value = 400 WHERE survey = 'full' AND label = 'C'"));
@@ -183,7 +210,7 @@ TEST(DeskPages, TheHeadlineComesFromTheData) {
 }
 
 TEST(DeskPages, ALeafStandsBeforeEveryDisclosureAndWithoutLogNothingIsShown) {
-  auto center = TestCenter::make({source, {}, 10, 0});
+  auto center = TestCenter::make({source, {}, 10, {}, 0});
   auto operator_cookie = center->login("ops1"), analyst = center->login("analyst1");
   auto before = center->leaves().size();
   EXPECT_EQ(center->get("/en/list/center-hikari-1", operator_cookie).status, 200);
@@ -204,7 +231,7 @@ TEST(DeskPages, ALeafStandsBeforeEveryDisclosureAndWithoutLogNothingIsShown) {
 }
 
 TEST(DeskPages, TwoPeopleNameACluster) {
-  auto center = TestCenter::make({source, {}, 10, 0});
+  auto center = TestCenter::make({source, {}, 10, {}, 0});
   auto one = center->login("analyst1"), two = center->login("analyst2");
   auto name = fields({{"vendor", "Muster"}, {"product", "DVR <family>"}, {"type", "DVR"}});
   auto preview = center->post("/en/cluster/c-0123456789/propose", name, one);
@@ -231,7 +258,7 @@ TEST(DeskPages, TwoPeopleNameACluster) {
 }
 
 TEST(DeskPages, TheOnSiteCaseIsWorkedOnByTwoPeopleAndPrinted) {
-  auto center = TestCenter::make({source, {}, 10, 0});
+  auto center = TestCenter::make({source, {}, 10, {}, 0});
   auto one = center->login("analyst1"), two = center->login("boss1");
   auto base = fmt::format("/en/onsite/{}", center->onsite_case);
   auto page = center->get(base, one).body;
@@ -258,7 +285,7 @@ TEST(DeskPages, TheOnSiteCaseIsWorkedOnByTwoPeopleAndPrinted) {
 }
 
 TEST(DeskPages, PagesOfRowsFollowTheKey) {
-  auto center = TestCenter::make({source, {}, 10, 140});
+  auto center = TestCenter::make({source, {}, 10, {}, 140});
   auto cookie = center->login("analyst1");
   std::set<std::string> seen;
   std::string target = "/en/devices?q=EC";
@@ -305,7 +332,7 @@ TEST(DeskPages, BadFiltersAreNamed) {
 TEST(DeskPages, HostileBannersDoNothingAnywhere) {
   auto payloads = hostile_payloads(source / "src/desk/testdata/hostile.txt");
   ASSERT_GT(payloads.size(), 60u);
-  auto center = TestCenter::make({source, payloads, 0, 0});
+  auto center = TestCenter::make({source, payloads, 0, {}, 0});
   ASSERT_TRUE(center);
   int walked = 0;
   for (const auto& path : center->staff_paths()) {
@@ -372,6 +399,27 @@ TEST(DeskPages, MatchedPartsAreMarked) {
   EXPECT_NE(page.find("smpl-httpd/<mark>1.8</mark>"), std::string::npos);
   for (auto words : {"demo-2026-11", "Example survey act, article 18", "12:aabbccdd", "13:eeff0011", "attack seen", "never"})
     EXPECT_TRUE(page.find(words) != page.npos || (words == std::string("never") && page.find("Never") != page.npos)) << words;
+}
+
+// docs/api.md names every field that a row has, and every field it names for rows is there.
+TEST(DeskApi, TheDocumentNamesEveryField) {
+  auto text = read_file(source / "docs/api.md");
+  ASSERT_TRUE(text);
+  auto& center = shared();
+  auto cookie = center.login("analyst1");
+  for (auto [api, head] : {std::pair("/api/findings", "**finding**"), {"/api/devices", "**device**"}, {"/api/cases", "**case**"}, {"/api/sightings", "**sighting**"}, {"/api/clusters", "**cluster**"}}) {
+    auto begin = text->find(head);
+    ASSERT_NE(begin, std::string::npos) << head;
+    auto said = text->substr(begin, text->find("\n\n", begin) - begin);
+    auto body = center.get(api, cookie).body;
+    auto row = json::parse_object(body.substr(0, body.find('\n')));
+    ASSERT_TRUE(row) << api << body.substr(0, 200);
+    EXPECT_GE(row->size(), 3u);
+    for (const auto& field : *row) EXPECT_TRUE(std::regex_search(said, std::regex("\\b" + std::string(field.key()) + "\\b"))) << api << " " << std::string(field.key());
+  }
+  auto overview = json::parse_object(center.get("/api/overview").body);
+  ASSERT_TRUE(overview);
+  for (const auto& field : *overview) EXPECT_NE(text->find(std::string(field.key())), std::string::npos) << std::string(field.key());
 }
 
 TEST(DeskMessages, BothLanguagesHaveEveryText) {

@@ -56,7 +56,7 @@ class TestCenter::CountingDb : public store::Db {
   bool is_postgres() const override { return inner_->is_postgres(); }
 
  protected:
-  Status begin() override { return inner_->write("BEGIN IMMEDIATE"); }
+  Status begin() override { return inner_->write(is_postgres() ? "BEGIN" : "BEGIN IMMEDIATE"); }
   Status commit() override { return inner_->write("COMMIT"); }
   void rollback() override { (void)inner_->write("ROLLBACK"); }
 
@@ -115,7 +115,7 @@ Status TestCenter::build(Options options) {
   static std::atomic<int> number{0};
   dir_ = fs::temp_directory_path() / fmt::format("nora-desk-{}-{}", ::getpid(), ++number);
   fs::create_directories(dir_);
-  url_ = "sqlite:" + (dir_ / "center.db").string();
+  url_ = options.store.empty() ? "sqlite:" + (dir_ / "center.db").string() : options.store;
   fake_.clock.set(*Instant::parse("2026-11-26T03:00:00Z"));
   NORA_TRY(auto registry, registry::Registry::open(url_));
   registry_.emplace(std::move(registry));

@@ -29,6 +29,7 @@ class TestCenter {
     std::filesystem::path source;           // the source tree (messages, fingerprints, products)
     std::vector<std::string> hostile;       // one more device per payload, with the payload in every text
     std::int64_t suppress_below = default_suppress_below;
+    std::string store;                      // URL; empty: SQLite in the folder of the center
     int many = 0;                           // that many more plain devices, for paging
   };
   static std::unique_ptr<TestCenter> make(Options options);
