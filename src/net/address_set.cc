@@ -62,8 +62,14 @@ static bool before(const AddressMap::Entry& a, bool v4, const Prefix& b) {
 
 AddressMap AddressMap::make(std::vector<Entry> entries) {
   AddressMap map;
-  std::stable_sort(entries.begin(), entries.end(), [](const Entry& a, const Entry& b) { return before(a, b.prefix.is_v4(), b.prefix); });
-  for (auto& e : entries) {
+  std::vector<std::size_t> order(entries.size());
+  for (std::size_t i = 0; i < order.size(); ++i) order[i] = i;
+  std::sort(order.begin(), order.end(), [&](std::size_t i, std::size_t j) {
+    const Entry &a = entries[i], &b = entries[j];
+    return a.prefix == b.prefix ? i < j : before(a, b.prefix.is_v4(), b.prefix);
+  });
+  for (const std::size_t i : order) {
+    const Entry& e = entries[i];
     if (!map.sorted_.empty() && map.sorted_.back().prefix == e.prefix) map.sorted_.back() = e;
     else map.sorted_.push_back(e);
   }
