@@ -32,7 +32,7 @@ void watch_signals() {
 }
 
 struct ScanOptions {
-  std::string mandate, roots, law_dir, catalogue, dir, iface, store, audit, key, party = "center", wall_status, targets6, kind = "full", name, progress;
+  std::string mandate, roots, law_dir, catalogue, dir, iface, store, audit, key, party, wall_status, targets6, kind = "full", name, progress;
   std::vector<std::string> opt_out;
   std::vector<std::uint16_t> ports;
   std::vector<std::string> only;
@@ -55,7 +55,7 @@ struct ScanOptions {
     store = json::string_or(o, "store");
     audit = json::string_or(o, "audit");
     key = json::string_or(o, "key");
-    party = json::string_or(o, "party", "center");
+    party = json::string_or(o, "party");
     wall_status = json::string_or(o, "wall_status");
     no_calibration = json::bool_or(o, "no_calibration", false);
     NORA_TRY(auto outs, json::get_array(o, "opt_out"));
@@ -87,7 +87,7 @@ void run_flags(CLI::App* c, const Options& o) {
   c->add_option("--store", o->store, "the center's store: sqlite:PATH or postgres://…; without it results stay in the spool");
   c->add_option("--audit", o->audit, "folder of the party's audit log (default: in --dir)");
   c->add_option("--key", o->key, "the party's signing key (default: one is made in --dir)");
-  c->add_option("--party", o->party, "name of the party in the audit log")->capture_default_str();
+  c->add_option("--party", o->party, "name for a key that is made here; a given key has its own");
   c->add_option("--wall-status", o->wall_status, "status file of nora-wall; a blocked frame stops the survey");
   c->add_flag("--no-calibration", o->no_calibration, "do not measure the loss by asking again");
 }
@@ -153,11 +153,12 @@ Status open_for_sending(Open& open, ScanOptions& o, Env env) {
   std::filesystem::permissions(o.dir, std::filesystem::perms::owner_all, error);
   if (o.key.empty()) {
     o.key = o.dir + "/audit.key";
-    if (!std::filesystem::exists(o.key)) NORA_CHECK(SigningKey::make(o.party, env.random).save(o.key));
+    if (!std::filesystem::exists(o.key)) NORA_CHECK(SigningKey::make(o.party.empty() ? "survey" : o.party, env.random).save(o.key));
   }
   if (o.audit.empty()) o.audit = o.dir + "/audit";
   for (auto* path : {&o.key, &o.audit, &o.wall_status}) *path = absolute(*path);
   NORA_TRY(auto key, SigningKey::load(o.key));
+  o.party = key.public_key().name;  // the log of a party carries the name of its key, as `nora serve` has it
   open.key.emplace(std::move(key));
   NORA_TRY(auto audit, law::Audit::open(o.audit, o.party, *open.key, env));
   open.audit.emplace(std::move(audit));
