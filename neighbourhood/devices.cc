@@ -96,7 +96,13 @@ Result<Services> two(Result<Service> a, Result<Service> b) {
 Result<Services> ssh_router(Kit& k) {
   std::string v4 = k.v4() + ":22", v6 = fmt::format("[{}]:22", k.device().v6);
   auto ssh = k.user("ssh", {k.shared("dropbear"), "-F", "-E", "-r", k.shared("hostkey"), "-P", k.path("dropbear.pid"), "-p", v4, "-p", v6}, {"tcp/22"});
-  return two(std::move(ssh), k.realm("BUFFALO WHR-HP-G300N"));
+  NORA_TRY(auto services, two(std::move(ssh), k.realm("BUFFALO WHR-HP-G300N")));
+  // Its certificate shows that the addresses of both families are one device.
+  auto more = fmt::format("server.modules=(\"mod_openssl\")\nssl.engine=\"enable\"\nssl.pemfile=\"{}\"\n", k.shared("router.pem"));
+  NORA_TRY(auto https, k.page("WHR-HP-G300N", "AirStation", "<h1>AirStation</h1><p>WHR-HP-G300N</p>", 443, more));
+  https.name = "https";
+  services.push_back(std::move(https));
+  return services;
 }
 
 Result<Services> resolver(Kit& k) {
@@ -240,13 +246,15 @@ Status prepare_shared(const fs::path& shared) {
   auto key = run({.argv = {"dropbearkey", "-t", "ed25519", "-f", (shared / "hostkey").string()}});
   if (!key) return pass(key.error());
   if (key->code != 0 && !fs::exists(shared / "hostkey")) return fail(Code::environment, "dropbearkey: " + key->err);
-  auto cert = run({.argv = {"openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "3650", "-keyout", (shared / "maker.key").string(), "-out",
-                            (shared / "maker.crt").string(), "-subj", "/C=JP/O=I-O DATA DEVICE, INC./CN=HDL2-AA"}});
-  if (!cert) return pass(cert.error());
-  if (cert->code != 0) return fail(Code::environment, "openssl req: " + cert->err);
-  NORA_TRY(auto key_text, read_file(shared / "maker.key"));
-  NORA_TRY(auto cert_text, read_file(shared / "maker.crt"));
-  NORA_CHECK(replace_file(shared / "maker.pem", key_text + cert_text, 0600));
+  for (auto [name, subject] : {std::pair{"maker", "/C=JP/O=I-O DATA DEVICE, INC./CN=HDL2-AA"}, {"router", "/C=JP/O=BUFFALO INC./CN=WHR-HP-G300N"}}) {
+    auto file = [&](std::string_view end) { return shared / (std::string(name) + std::string(end)); };
+    auto cert = run({.argv = {"openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "3650", "-keyout", file(".key").string(), "-out", file(".crt").string(), "-subj", subject}});
+    if (!cert) return pass(cert.error());
+    if (cert->code != 0) return fail(Code::environment, "openssl req: " + cert->err);
+    NORA_TRY(auto key_text, read_file(file(".key")));
+    NORA_TRY(auto cert_text, read_file(file(".crt")));
+    NORA_CHECK(replace_file(file(".pem"), key_text + cert_text, 0600));
+  }
   // Only the plugins of the camera: scanning all of GStreamer's takes seconds.
   for (auto plugin : {"coreelements", "audiotestsrc", "mulaw", "rtp", "rtpmanager", "udp", "tcp", "rtsp", "app"}) {
     auto from = fs::path(fmt::format("/usr/lib/x86_64-linux-gnu/gstreamer-1.0/libgst{}.so", plugin));

@@ -1,5 +1,6 @@
 // A visitor: one HTTP/1.1 request over plain TCP from whatever namespace it runs in, and the whole answer on stdout (status line,
 // headers, body; chunked bodies joined). Used by `nora demo --headless` to play the owner from the owner's own line, and by tests.
+// METHOD "OPEN" only connects: it prints "open" when the port takes the connection.
 //   visit METHOD ADDRESS:PORT PATH HOST DEADLINE_S [HEADER…]      the request body is stdin
 #include <arpa/inet.h>
 #include <fmt/core.h>
@@ -62,6 +63,10 @@ int visit(const std::vector<std::string>& args) {
   if (::connect(fd.get(), reinterpret_cast<sockaddr*>(&to), sizeof to) != 0) {
     fmt::print(stderr, "visit: {}\n", errno_text(errno));
     return 1;
+  }
+  if (args[0] == "OPEN") {
+    std::cout << "open\n";
+    return 0;
   }
   if (::send(fd.get(), request.data(), request.size(), MSG_NOSIGNAL) != static_cast<ssize_t>(request.size())) return 1;
   std::string answer;

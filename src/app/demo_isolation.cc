@@ -1,4 +1,4 @@
-// Step 13, at Hikari: the infected recorder's line. The narrowest act first, each by two persons, each proven by packets: what must be
+// Step 13, at Hikari: the line of the router whose telnet stays open. The narrowest act first, each by two persons, each proven by packets: what must be
 // closed is closed, what must stay open is open, and at the end everything is as before.
 #include <fmt/core.h>
 
@@ -8,18 +8,23 @@
 namespace nora::app {
 namespace {
 
-constexpr std::string_view home = "hk-recorder", address = "203.0.113.52:80", neighbour = "203.0.113.25:80", elsewhere = "198.51.100.130:80";
+constexpr std::string_view home = "hk-telnet", own = "203.0.113.10", address = "203.0.113.10:23", neighbour = "203.0.113.25:80", elsewhere = "198.51.100.130:80";
+constexpr int port = 23;
 
 bool answers(DemoSession& s, std::string_view from, std::string_view target, std::string_view text = {}) {
   auto page = s.visit(std::string(from), "GET", target, "/", {}, 2);
   return page && page->starts_with("HTTP/1.1") && page->find(text) != std::string::npos;
+}
+bool opens(DemoSession& s, std::string_view from, std::string_view target) {
+  auto done = s.visit(std::string(from), "OPEN", target, "/", {}, 2);
+  return done && *done == "open\n";
 }
 
 // Who reaches what, as packets tell.
 struct Reach {
   bool from_outside, near, outward, portal;
   static Reach now(DemoSession& s) {
-    return {answers(s, "biz-plc", address, "UDR-JA1604"), answers(s, "biz-plc", neighbour), answers(s, home, elsewhere, "FX5U-32M"),
+    return {opens(s, "biz-plc", address), answers(s, "biz-plc", neighbour), answers(s, home, elsewhere, "FX5U-32M"),
             answers(s, home, fmt::format("{}:80", neighbourhood::plan::portal_v4))};
   }
   std::string text() const { return fmt::format("from outside {}, neighbour {}, outward {}, portal {}", from_outside, near, outward, portal); }
@@ -49,9 +54,9 @@ void demo_isolation(DemoSession& s) {
       auto end = std::min(rows.find('\n', at), rows.size());
       NORA_TRY(auto o, json::parse_object(std::string_view(rows).substr(at, end - at)));
       at = end + 1;
-      if (json::string_or(o, "ip") == "203.0.113.52" && json::int_or(o, "port", 0) == 80 && !json::string_or(o, "line").empty()) row = json::string_or(o, "row");
+      if (json::string_or(o, "ip") == own && json::int_or(o, "port", 0) == port && !json::string_or(o, "line").empty()) row = json::string_or(o, "row");
     }
-    if (row.empty()) return fail(Code::failed, "the recorder's row has no line");
+    if (row.empty()) return fail(Code::failed, "the router's row has no line");
     NORA_CHECK(expect(s, "before", {true, true, true, true}));
 
     // A walled garden is not the first step.
@@ -59,7 +64,7 @@ void demo_isolation(DemoSession& s) {
     if (early.code == 0) return fail(Code::failed, "the walled garden was accepted before the narrower step");
 
     auto run = [&](std::string_view scope) -> Result<std::string> {
-      NORA_TRY(auto asked, s.nora("hikari", isolate({"request", "--row", row, "--scope", std::string(scope), "--reason", "a device on this line attacks others", "--hours", "24", "--by", "ops1"})));
+      NORA_TRY(auto asked, s.nora("hikari", isolate({"request", "--row", row, "--scope", std::string(scope), "--reason", "the open telnet of this line is being used against others", "--hours", "24", "--by", "ops1"})));
       NORA_TRY(auto o, json::parse_object(asked));
       auto id = std::to_string(json::int_or(o, "id", 0));
       NORA_TRY(auto same, s.nora_any("hikari", isolate({"approve", "--id", id, "--by", "ops1"})));
@@ -74,7 +79,7 @@ void demo_isolation(DemoSession& s) {
     NORA_CHECK(expect(s, "with the port blocked inbound", {false, true, true, true}));
     NORA_TRY(auto wide, run("walled-garden"));
     NORA_CHECK(expect(s, "in the walled garden", {false, true, false, true}));
-    NORA_TRY([[maybe_unused]] auto released, s.nora("hikari", isolate({"release", "--id", wide, "--by", "ops1", "--reason", "the recorder was replaced"})));
+    NORA_TRY([[maybe_unused]] auto released, s.nora("hikari", isolate({"release", "--id", wide, "--by", "ops1", "--reason", "the router was replaced"})));
     NORA_CHECK(expect(s, "after the release", {true, true, true, true}));
     s.measured["isolated_and_released"] = 1;
     return std::string("the port inbound, then the walled garden, then released; two persons each time; proven by packets");

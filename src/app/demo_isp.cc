@@ -16,8 +16,8 @@ namespace fs = std::filesystem;
 namespace plan = neighbourhood::plan;
 
 // The clock of a session's border must lie further from a finding than every uncertainty (isp/README.md: resolution 1 s + guard 5 s +
-// clock error): the hand-over waits until the survey is this long ago.
-constexpr double handover_gap_s = 15;
+// clock error 1 s): the hand-over waits until the survey is this long ago.
+constexpr double handover_gap_s = 10;
 
 std::string dir(const DemoSession& s, std::string_view isp) { return s.dir(isp).string(); }
 

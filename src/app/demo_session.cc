@@ -33,6 +33,7 @@ Status DemoSession::build_world() {
     fs::permissions(state_ / party, fs::perms::owner_all, ec);
   }
   NORA_TRY(world_, neighbourhood::World::build({state_ / "world", options_.program / "nora-neighbour"}));
+  measured["world_up"] = seconds();
   return {};
 }
 
