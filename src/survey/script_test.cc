@@ -90,5 +90,63 @@ TEST(Script, AnswersEndWhenTheyAreWhole) {
   EXPECT_TRUE(modbus.received(*from_hex("00010000000301ab01")).done);
 }
 
+// The server's half, as dropbear sends it: identification, SSH_MSG_KEXINIT with these key exchanges, then the reply with the key.
+Bytes ssh_packet(Bytes payload) {
+  Bytes out;
+  put_u32be(out, static_cast<std::uint32_t>(payload.size() + 5));
+  out.push_back(4);
+  out.insert(out.end(), payload.begin(), payload.end());
+  out.insert(out.end(), 4, 0);
+  return out;
+}
+Bytes ssh_hello(std::string_view exchanges) {
+  Bytes payload = {20};
+  payload.insert(payload.end(), 16, 1);
+  put_u32be(payload, static_cast<std::uint32_t>(exchanges.size()));
+  payload.insert(payload.end(), exchanges.begin(), exchanges.end());
+  Bytes out = to_bytes("SSH-2.0-dropbear_2012.55\r\n");
+  const auto packet = ssh_packet(std::move(payload));
+  out.insert(out.end(), packet.begin(), packet.end());
+  return out;
+}
+
+TEST(Script, SshReadsTheHostKeyAndHangsUp) {
+  Script script(spec("listen", 22));
+  Bytes heard = to_bytes("SSH-2.0-dropbear_2012.55\r\n");
+  EXPECT_EQ(to_string(script.received(heard).send), "SSH-2.0-NoraSurvey\r\n");
+  heard = ssh_hello("curve25519-sha256,diffie-hellman-group14-sha1");
+  const auto asked = script.received(heard);
+  EXPECT_FALSE(asked.done);
+  // Two whole packets of a multiple of 8 bytes: KEXINIT (20) and KEX_ECDH_INIT (30). Nothing of the user authentication protocol (50-79).
+  ByteView rest = asked.send;
+  for (const std::uint8_t type : {20, 30}) {
+    ASSERT_GE(rest.size(), 6u);
+    const std::size_t size = 4 + get_u32be(rest.data());
+    ASSERT_LE(size, rest.size());
+    EXPECT_EQ(size % 8, 0u);
+    EXPECT_GE(rest[4], 4);
+    EXPECT_EQ(rest[5], type);
+    rest = rest.subspan(size);
+  }
+  EXPECT_TRUE(rest.empty());
+  EXPECT_TRUE(script.received(heard).send.empty()) << "asked once";
+  const auto reply = ssh_packet(Bytes(100, 31));
+  heard.insert(heard.end(), reply.begin(), reply.end());
+  EXPECT_TRUE(script.received(heard).done);
+}
+
+TEST(Script, SshWithoutTheKeyExchangeOrThePermitEndsEarlier) {
+  Script old(spec("listen", 22));
+  const auto answer = old.received(ssh_hello("diffie-hellman-group1-sha1"));
+  EXPECT_TRUE(answer.done);
+  EXPECT_EQ(to_string(answer.send), "SSH-2.0-NoraSurvey\r\n");
+  auto closed = spec("listen", 22);
+  closed.ssh_allowed = false;
+  Script none(closed);
+  const auto refused = none.received(ssh_hello("curve25519-sha256"));
+  EXPECT_TRUE(refused.done);
+  EXPECT_TRUE(refused.send.empty());
+}
+
 }  // namespace
 }  // namespace nora::survey

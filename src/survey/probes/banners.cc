@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "base/crypto.h"
+#include "base/crypto.h"
 #include "survey/probes/reader.h"
 
 namespace nora::survey {
@@ -9,6 +11,7 @@ namespace {
 
 constexpr std::uint8_t iac = 255, dont = 254, do_ = 253, wont = 252, will = 251, sb = 250, se = 240;
 constexpr std::size_t max_options = 64;
+constexpr std::uint32_t max_ssh_key_bytes = 4096;  // an RSA-16384 key has about 2 KiB
 
 struct TelnetText {
   std::string text;
@@ -92,6 +95,85 @@ void parse_telnet(Parsed& out, ByteView bytes) {
   out.bytes.assign(bytes.begin(), bytes.end());
 }
 
+namespace {
+
+constexpr std::uint8_t ssh_kexinit = 20, ssh_kex_first = 30, ssh_kex_reply = 31;
+
+void put_string(Bytes& out, ByteView bytes) {
+  put_u32be(out, static_cast<std::uint32_t>(bytes.size()));
+  out.insert(out.end(), bytes.begin(), bytes.end());
+}
+// A binary packet without encryption (RFC 4253 section 6): padded to 8 bytes, at least 4 bytes of padding.
+void put_packet(Bytes& out, const Bytes& payload) {
+  std::size_t padding = 8 - (payload.size() + 5) % 8;
+  if (padding < 4) padding += 8;
+  put_u32be(out, static_cast<std::uint32_t>(payload.size() + 1 + padding));
+  out.push_back(static_cast<std::uint8_t>(padding));
+  out.insert(out.end(), payload.begin(), payload.end());
+  out.insert(out.end(), padding, 0);
+}
+bool in_list(std::string_view list, std::string_view name) {
+  for (std::size_t at = 0; at <= list.size();) {
+    auto end = std::min(list.find(',', at), list.size());
+    if (list.substr(at, end - at) == name) return true;
+    at = end + 1;
+  }
+  return false;
+}
+
+}  // namespace
+
+std::optional<ByteView> ssh_packet(ByteView bytes, int n) {
+  Reader r(bytes);
+  for (int i = 0; i <= n && i < 8; ++i) {
+    auto length = r.u32();
+    if (r.bad() || length < 2 || length > 35000) return std::nullopt;
+    auto body = r.take(length);
+    if (r.bad()) return std::nullopt;
+    std::size_t padding = body[0];
+    if (padding + 2 > body.size()) return std::nullopt;
+    if (i == n) return body.subspan(1, body.size() - 1 - padding);
+  }
+  return std::nullopt;
+}
+
+Bytes ssh_key_question(ByteView kexinit) {
+  Reader r(kexinit);
+  if (r.u8() != ssh_kexinit) return {};
+  r.skip(16);
+  auto n = r.u32();
+  auto list = as_text(r.take(n));
+  if (r.bad()) return {};
+  // Fixed public values: the base point of Curve25519, the generator of P-256, a number below every group's prime. Their secrets are of no use to us.
+  Bytes first = {ssh_kex_first};
+  std::string_view chosen;
+  for (std::string_view name : {"curve25519-sha256", "curve25519-sha256@libssh.org", "ecdh-sha2-nistp256", "diffie-hellman-group14-sha256", "diffie-hellman-group14-sha1", "diffie-hellman-group1-sha1"})
+    if (chosen.empty() && in_list(list, name)) chosen = name;
+  if (chosen.empty()) return {};
+  if (chosen.starts_with("curve")) {
+    Bytes point(32, 0);
+    point[0] = 9;
+    put_string(first, point);
+  } else if (chosen.starts_with("ecdh")) {
+    put_string(first, *from_hex("046b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c2964fe342e2fe1a7f9b8ee7eb4a7c0f9e162bce33576b315ececbb6406837bf51f5"));
+  } else {
+    put_string(first, Bytes(chosen == "diffie-hellman-group1-sha1" ? 128 : 256, 0x7f));
+  }
+  Bytes ours = {ssh_kexinit};
+  ours.insert(ours.end(), 16, 0);
+  auto names = [&](std::string_view text) { put_string(ours, as_bytes(text)); };
+  constexpr std::string_view ciphers = "aes128-ctr,aes256-ctr,chacha20-poly1305@openssh.com,aes128-gcm@openssh.com,aes128-cbc,aes256-cbc,3des-cbc,blowfish-cbc";
+  constexpr std::string_view macs = "hmac-sha2-256,hmac-sha2-512,hmac-sha1,hmac-sha1-96,hmac-md5";
+  names(chosen);
+  names("ssh-ed25519,ecdsa-sha2-nistp256,rsa-sha2-512,rsa-sha2-256,ssh-rsa,ssh-dss");
+  for (auto text : {ciphers, ciphers, macs, macs, std::string_view("none"), std::string_view("none"), std::string_view(), std::string_view()}) names(text);
+  ours.insert(ours.end(), 5, 0);
+  Bytes out;
+  put_packet(out, ours);
+  put_packet(out, first);
+  return out;
+}
+
 void parse_ssh(Parsed& out, ByteView bytes) {
   out.protocol = "ssh";
   auto text = as_text(bytes);
@@ -103,22 +185,37 @@ void parse_ssh(Parsed& out, ByteView bytes) {
   out.add("ssh.banner", second == std::string_view::npos ? id : id.substr(second + 1));
   if (id.size() > 4 && second != std::string_view::npos) out.add("ssh.version", id.substr(4, second - 4));
   out.bytes = to_bytes(std::string(id) + "\r\n");
+  auto keep = [&](const std::string& row) { out.bytes.insert(out.bytes.end(), row.begin(), row.end()); };
   if (end == std::string_view::npos) return;
-  Reader r(bytes.subspan(end + 1));
-  auto length = r.u32();
-  auto padding = r.u8();
-  if (r.bad() || length < 2u + padding || length > 35000 || r.u8() != 20) return;  // 20 = SSH_MSG_KEXINIT
-  r.skip(16);  // cookie
-  static constexpr std::string_view names[] = {"ssh.kex", "ssh.hostkey_types", "ssh.ciphers", "ssh.ciphers_from", "ssh.macs", "ssh.macs_from",
-                                               "ssh.compression"};
-  for (auto name : names) {
-    auto n = r.u32();
-    auto list = r.take(n);
-    if (r.bad()) return;
-    auto words = as_text(list);
-    if (name != "ssh.ciphers" && name != "ssh.macs") out.add(name == "ssh.ciphers_from" ? "ssh.ciphers" : name == "ssh.macs_from" ? "ssh.macs" : name, words);
-    auto row = std::string(name) + " " + std::string(words) + "\n";  // the packet without its random cookie and padding
-    out.bytes.insert(out.bytes.end(), row.begin(), row.end());
+  auto packets = bytes.subspan(end + 1);
+  for (int i = 0; i < 8; ++i) {
+    auto packet = ssh_packet(packets, i);
+    if (!packet) break;
+    Reader r(*packet);
+    auto type = r.u8();
+    if (type == ssh_kexinit) {
+      r.skip(16);  // cookie
+      static constexpr std::string_view names[] = {"ssh.kex", "ssh.hostkey_types", "", "ssh.ciphers", "", "ssh.macs", "ssh.compression"};
+      for (auto name : names) {  // of the two directions the server's own counts
+        auto n = r.u32();
+        auto words = as_text(r.take(n));
+        if (r.bad()) break;
+        if (!name.empty() && !out.find(name)) out.add(name, words);
+        keep(std::string(words) + "\n");  // the packet without its random cookie and padding
+      }
+    } else if (type == ssh_kex_reply) {
+      auto n = r.u32();
+      auto key = r.take(n);
+      if (r.bad() || key.empty()) break;
+      Reader k(key);
+      auto type_size = k.u32();
+      auto key_type = as_text(k.take(type_size));
+      if (!k.bad()) out.add("ssh.hostkey_type", key_type);
+      auto print = to_hex(sha256(key));
+      out.add("ssh.hostkey_sha256", print);
+      keep("hostkey " + print + "\n");
+      break;
+    }
   }
 }
 

@@ -3,6 +3,7 @@
 
 #include <random>
 
+#include "base/crypto.h"
 #include "survey/probes/banners.h"
 #include "survey/probes/http.h"
 #include "survey/probes/parse.h"
@@ -140,6 +141,26 @@ TEST(Ssh, DropbearNamesItsKexWithoutTheCookie) {
   EXPECT_EQ(key(a, "ssh.kex"), "curve25519-sha256,diffie-hellman-group14-sha1");
   EXPECT_EQ(key(a, "ssh.hostkey_types"), "ssh-rsa");
   EXPECT_EQ(a.bytes, b.bytes);
+
+  // With the host key behind it: the key is kept, the signature (different each time) is not.
+  auto with_key = [&](std::uint8_t signature, std::size_t cut) {
+    Bytes reply = {31};
+    put_u32be(reply, 51);
+    reply.insert(reply.end(), 51, 0x4b);
+    put_u32be(reply, 32);
+    reply.insert(reply.end(), 32 + 4 + 83, signature);
+    Bytes out = packet(1);
+    put_u32be(out, static_cast<std::uint32_t>(reply.size() + 1 + 4));
+    out.push_back(4);
+    out.insert(out.end(), reply.begin(), reply.end());
+    out.insert(out.end(), 4, 0);
+    out.resize(out.size() - cut);
+    return parse(item("listen", {out}, 22));
+  };
+  EXPECT_EQ(key(with_key(1, 0), "ssh.hostkey_sha256"), to_hex(sha256(Bytes(51, 0x4b))));
+  EXPECT_EQ(with_key(1, 0).bytes, with_key(2, 0).bytes);
+  EXPECT_NE(with_key(1, 0).bytes, a.bytes);
+  EXPECT_EQ(key(with_key(1, 180), "ssh.hostkey_sha256"), "(none)") << "half a key is no key";
 }
 
 TEST(Ftp, BannerWithoutCode) {
