@@ -84,9 +84,19 @@ void demo_survey(DemoSession& s) {
   std::string v6;
   for (const auto& d : neighbourhood::devices)
     if (!d.v6.empty()) v6 += std::string(d.v6) + "\n";
-  bool served = s.step(1, "Services", [&]() -> Result<std::string> {
+  s.step(2, "Survey", [&]() -> Result<std::string> {
     // IPv6 cannot be swept: the addresses to ask come from a list (here: what a hit list would hold).
     NORA_CHECK(replace_file(s.dir("center") / "targets6.txt", v6));
+    // A lease that began a moment ago is near its border for every finding: the customers of Sakura have theirs for a while.
+    if (auto age = s.seconds() - s.measured["world_up"].as_double(); age < lease_age_s) std::this_thread::sleep_for(std::chrono::duration<double>(lease_age_s - age));
+    NORA_TRY(auto out, s.nora("scan", with({"scan", "run", "--dir", (s.state() / "spool/full").string(), "--targets6", (s.dir("center") / "targets6.txt").string(), "--json"}, scan_options(s)),
+                              {}, std::chrono::seconds(180)));
+    s.measured["survey_end"] = s.seconds();
+    NORA_TRY(auto summary, last_object(out));
+    return fmt::format("{} probes sent, {} answers, {} refused; every frame under a permit", json::int_or(summary, "sent", 0), json::int_or(summary, "unique", 0),
+                       json::int_or(summary, "refused", 0));
+  });
+  bool served = s.step(3, "Services", [&]() -> Result<std::string> {
     // The reverse name of the controller, by a real lookup; the center itself reaches nobody, so the operator hands it over.
     NORA_TRY(auto name, neighbourhood::run({.argv = {"getent", "hosts", "198.51.100.130"}, .netns = "core"}));
     auto words = name.out.find_first_of(" \t");
@@ -97,16 +107,6 @@ void demo_survey(DemoSession& s) {
     return std::string("center, portal, scan node, each its own process, keys and store");
   });
   if (!served) return;
-  s.step(2, "Survey", [&]() -> Result<std::string> {
-    // A lease that began a moment ago is near its border for every finding: the customers of Sakura have theirs for a while.
-    if (auto age = s.seconds() - s.measured["world_up"].as_double(); age < lease_age_s) std::this_thread::sleep_for(std::chrono::duration<double>(lease_age_s - age));
-    NORA_TRY(auto out, s.nora("scan", with({"scan", "run", "--dir", (s.state() / "spool/full").string(), "--targets6", (s.dir("center") / "targets6.txt").string(), "--json"}, scan_options(s)),
-                              {}, std::chrono::seconds(180)));
-    s.measured["survey_end"] = s.seconds();
-    NORA_TRY(auto summary, last_object(out));
-    return fmt::format("{} probes sent, {} answers, {} refused; every frame under a permit", json::int_or(summary, "sent", 0), json::int_or(summary, "unique", 0),
-                       json::int_or(summary, "refused", 0));
-  });
   s.step(3, "Registry", [&]() -> Result<std::string> {
     NORA_TRY(auto observations, count(s, "SELECT COUNT(*) FROM observation"));
     NORA_TRY(auto replies, count(s, "SELECT COUNT(*) FROM reply"));
