@@ -165,7 +165,7 @@ bool parse_upnp(Parsed& out, const Item& item) {
   static constexpr std::pair<std::string_view, std::string_view> wanted[] = {
       {"devicetype", "upnp.device_type"},   {"friendlyname", "upnp.friendly_name"},         {"manufacturer", "upnp.manufacturer"},
       {"modelname", "upnp.model_name"},     {"modelnumber", "upnp.model_number"},           {"modeldescription", "upnp.model_description"},
-      {"serialnumber", "upnp.serial"},      {"presentationurl", "upnp.presentation_url"}};
+      {"serialnumber", "upnp.serial"}, {"udn", "upnp.udn"},      {"presentationurl", "upnp.presentation_url"}};
   for (auto [tag, key] : wanted) {  // the first one: the root device; embedded devices follow
     auto open = find_word(http->body, "<" + std::string(tag) + ">");
     if (open == std::string_view::npos) continue;
