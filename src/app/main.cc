@@ -1,11 +1,7 @@
 // The one command line: `nora <noun> <verb>`. Thin: the domains do the work.
 #include <signal.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <cstdio>
-#include <cstdlib>
-#include <filesystem>
 
 #include "app/command.h"
 #include "base/escape.h"
@@ -15,18 +11,6 @@ namespace nora::app {
 #define NORA_COMMAND(noun) void add_##noun(CLI::App& root, Run& run);
 #include "app/commands.inc"
 #undef NORA_COMMAND
-
-std::string program_dir() {
-  std::error_code error;
-  return std::filesystem::read_symlink("/proc/self/exe", error).parent_path().string();
-}
-
-std::string data_dir() {
-  if (const char* set = std::getenv("NORA_DATA"); set != nullptr && *set != '\0') return set;
-  std::error_code error;
-  if (std::filesystem::is_directory(NORA_SOURCE_DATA, error)) return NORA_SOURCE_DATA;
-  return "/usr/share/nora";
-}
 
 }  // namespace nora::app
 
