@@ -80,7 +80,7 @@ Session make_session(const std::vector<Timed>& group, const std::vector<Instant>
   s.id = first.session;
   s.user = first.user;
   s.record = group.front().index;
-  std::optional<Instant> start, counted, stop;
+  std::optional<Instant> start, counted, stop, reboot_stop;
   bool have_start = false;
   std::optional<Span> timeout, every;
   std::vector<Instant> signs;
@@ -100,7 +100,7 @@ Session make_session(const std::vector<Timed>& group, const std::vector<Instant>
     }
     if (r.kind == RecordKind::stop) {
       if (!r.by_reboot) { stop = stop ? std::min(*stop, t.at) : t.at; signs.push_back(t.at); }
-      else cap(s, t.at, EndKind::nas_reset);
+      else reboot_stop = reboot_stop ? std::min(*reboot_stop, t.at) : t.at;
     } else {
       signs.push_back(t.at);
     }
@@ -115,11 +115,11 @@ Session make_session(const std::vector<Timed>& group, const std::vector<Instant>
   }
   s.last_sign = s.sure_start;
   for (auto t : signs) s.last_sign = std::max(s.last_sign, t);
+  if (reboot_stop && *reboot_stop >= s.last_sign) cap(s, *reboot_stop, EndKind::nas_reset);
   if (stop) {
     // An interim after the Stop (out of order by the NAS itself) contradicts it: the end lies between.
     s.stopped = *stop >= s.last_sign;
     cap(s, s.last_sign, EndKind::stop);
-    s.sure_end = *stop;
   }
   for (auto reset : resets)
     if (reset > s.start && reset >= s.last_sign) { if (!s.stopped) cap(s, reset, EndKind::nas_reset); break; }
@@ -133,7 +133,7 @@ Session make_session(const std::vector<Timed>& group, const std::vector<Instant>
     if (rhythm.us > 0) cap(s, s.last_sign + Span{2 * rhythm.us}, EndKind::silence);
     s.end = std::max(s.end, s.last_sign);
   }
-  if (!stop) s.sure_end = s.end;
+  s.sure_end = stop ? std::min(*stop, s.end) : s.end;
   collect_prefixes(s, group, have_start);
   return s;
 }

@@ -116,6 +116,13 @@ TEST(Sessions, StopByRebootDoesNotMakeAFalseOverlap) {
   EXPECT_EQ(brief(w.ask(ip, at(1500))), "unique bob@hikari.example");
 }
 
+TEST(Sessions, StopByRebootBeforeALaterSignOfLifeIsNoEnd) {  // found by fuzzing
+  auto early = Detail{.type = "Stop", .session = "A", .user = alice, .event = at(500), .extra = "\tAcct-Terminate-Cause = NAS-Reboot\n"}.text();
+  World w({start(alice, "A", 0) + early + stop(alice, "A", 1000)});
+  EXPECT_EQ(brief(w.ask(ip, at(700))), "unique alice@hikari.example");
+  EXPECT_EQ(brief(w.ask(ip, at(1100))), "none no_interval");
+}
+
 TEST(Sessions, TwoLiveClaimsAreAmbiguous) {
   World w({start(alice, "A", 0) + start(bob, "B", 1000) + interim(alice, "A", 1500) + interim(bob, "B", 2000) + interim(bob, "B", 2500)});
   EXPECT_EQ(brief(w.ask(ip, at(1300))), "ambiguous two_lines");
