@@ -101,7 +101,7 @@ void add_sense(CLI::App& root, Run& run) {
   const auto common = [&](CLI::App* c) {
     c->add_option("--darknet", o->darknet, "count only packets to this prefix (repeat)");
     c->add_option("--research", o->research, "list of announced research scanners, one prefix a line: their sources are excluded");
-    c->footer("--json fields: src, verdict (confirmed, suspected, excluded), tool, packets, destinations, ports, first, last, kind, syns, bots_estimate, why; one record a source.");
+    c->footer("--json fields: src, verdict (confirmed, suspected, excluded), tool, packets, destinations, ports, first, last, kind, syns, bots_estimate, why; one record a source (live: again when it grew, and at the end).");
   };
   auto* from_file = with_json(sensing->add_subcommand("pcap", "Read a capture file"), run);
   from_file->add_option("file", o->file, "pcap file")->required();
