@@ -27,8 +27,9 @@ TEST(Fill, PlacesAreFilledOnce) {
   EXPECT_EQ(fill("open { brace", {}), "open { brace");
 }
 
-// The product's own catalogues: three languages complete, the same places in each.
-TEST(Catalogue, ThreeLanguagesHaveTheSameMessagesAndPlaces) {
+// The product's own catalogues: every message in Japanese and English, everything that owners read in easy Japanese too (staff pages have
+// no easy Japanese; the second sentence of a step, ".more", is left out there on purpose), the same places in each.
+TEST(Catalogue, LanguagesHaveTheSameMessagesAndPlaces) {
   const auto messages = Messages::load(NORA_SOURCE_DIR "/data/messages");
   ASSERT_TRUE(messages.has_value()) << messages.error().text();
   static const std::regex place("\\{[a-z_0-9]+\\}");
@@ -37,10 +38,12 @@ TEST(Catalogue, ThreeLanguagesHaveTheSameMessagesAndPlaces) {
     for (std::sregex_iterator it(s.begin(), s.end(), place), end; it != end; ++it) out.insert(it->str());
     return out;
   };
+  const auto for_staff = [](std::string_view id) { return id.starts_with("desk.") || id.starts_with("isp."); };
   EXPECT_GT(messages->ids(Lang::ja).size(), 50u);
   for (Lang lang : all_langs) {
     for (const auto& id : messages->ids(lang)) {
       for (Lang other : all_langs) {
+        if (other == Lang::easy && !messages->has(other, id) && (for_staff(id) || id.ends_with(".more"))) continue;
         ASSERT_TRUE(messages->has(other, id)) << id << " is missing in " << code(other);
         EXPECT_EQ(places(messages->get(lang, id)), places(messages->get(other, id))) << id << " in " << code(lang) << " and " << code(other);
         EXPECT_FALSE(messages->get(other, id).empty()) << id;
