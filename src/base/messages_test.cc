@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <regex>
 #include <set>
 
@@ -45,7 +46,10 @@ TEST(Catalogue, LanguagesHaveTheSameMessagesAndPlaces) {
       for (Lang other : all_langs) {
         if (other == Lang::easy && !messages->has(other, id) && (for_staff(id) || id.ends_with(".more"))) continue;
         ASSERT_TRUE(messages->has(other, id)) << id << " is missing in " << code(other);
-        EXPECT_EQ(places(messages->get(lang, id)), places(messages->get(other, id))) << id << " in " << code(lang) << " and " << code(other);
+        const auto here = places(messages->get(lang, id)), there = places(messages->get(other, id));
+        // Easy Japanese may say less than the others, never something that they do not.
+        if (lang == Lang::easy) EXPECT_TRUE(std::includes(there.begin(), there.end(), here.begin(), here.end())) << id << " in easy and " << code(other);
+        else if (other != Lang::easy) EXPECT_EQ(here, there) << id << " in " << code(lang) << " and " << code(other);
         EXPECT_FALSE(messages->get(other, id).empty()) << id;
       }
     }
