@@ -48,8 +48,11 @@ TEST(Catalogue, LanguagesHaveTheSameMessagesAndPlaces) {
         ASSERT_TRUE(messages->has(other, id)) << id << " is missing in " << code(other);
         const auto here = places(messages->get(lang, id)), there = places(messages->get(other, id));
         // Easy Japanese may say less than the others, never something that they do not.
-        if (lang == Lang::easy) EXPECT_TRUE(std::includes(there.begin(), there.end(), here.begin(), here.end())) << id << " in easy and " << code(other);
-        else if (other != Lang::easy) EXPECT_EQ(here, there) << id << " in " << code(lang) << " and " << code(other);
+        if (lang == Lang::easy) {
+          EXPECT_TRUE(std::includes(there.begin(), there.end(), here.begin(), here.end())) << id << " in easy and " << code(other);
+        } else if (other != Lang::easy) {
+          EXPECT_EQ(here, there) << id << " in " << code(lang) << " and " << code(other);
+        }
         EXPECT_FALSE(messages->get(other, id).empty()) << id;
       }
     }
