@@ -96,7 +96,8 @@ Site::Answer Site::worklist(View& v, Party& party) const {
     lines.push_back(e::tr(e::td(e::time(attr("datetime", r.item.where.at.text()), cls("num"), v.when(r.item.where.at))), e::td(e::span(cls("mono"), address_text(r.item))),
                           e::td(product.empty() ? v.t("isp.unknown") : product), e::td(std::string(1, r.item.pattern)), e::td(r.line.empty() ? "–" : r.line.reveal()),
                           e::td(state_pill(r.state, v.word("isp.state", r.state))),
-                          e::td(e::a(href(path), v.t(fmt::format("isp.next.{}", next_step(r.state))), e::span(cls("vh"), " ", address_text(r.item))))));
+                          e::td(e::a(href(path), attr("aria-label", fmt::format("{} {}", v.t(fmt::format("isp.next.{}", next_step(r.state))), address_text(r.item))),
+                                     v.t(fmt::format("isp.next.{}", next_step(r.state)))))));
   }
   Html table = lines.empty()
                    ? e::p(v.t("isp.empty"))
