@@ -227,6 +227,32 @@ Status CaseBook::unmerge(Id duplicate, const Why& why, Instant now) {
   });
 }
 
+Result<Id> CaseBook::join_devices(Id from, Id into, const Why& why, Instant now) {
+  std::vector<Case> found;
+  for (Id device : {from, into}) {
+    NORA_TRY(const auto findings, registry_.findings_of_device(device));
+    for (const auto& f : findings) {
+      if (f.case_id == 0) continue;
+      NORA_TRY(const auto c, get(f.case_id));
+      if (c && c->merged_into == 0 && is_active(c->state) && std::none_of(found.begin(), found.end(), [&](const Case& o) { return o.id == c->id; })) found.push_back(*c);
+    }
+  }
+  NORA_CHECK(registry_.db().write("UPDATE cases SET device = ? WHERE device = ?", {into, from}));
+  if (found.empty()) return Id{0};
+  std::sort(found.begin(), found.end(), [](const Case& a, const Case& b) {
+    if (a.notified_at.has_value() != b.notified_at.has_value()) return a.notified_at.has_value();  // the code that an owner may hold stays good
+    if (a.state != b.state) return a.state > b.state;
+    return a.id < b.id;
+  });
+  for (std::size_t i = 1; i < found.size(); ++i) {
+    NORA_CHECK(merge(found[i].id, found[0].id, why, now));
+    NORA_TRY(const auto findings, registry_.findings_of_case(found[i].id));
+    for (const auto& f : findings) NORA_CHECK(registry_.set_finding_case(f.finding.id, found[0].id));
+    if (found[i].attacked) NORA_CHECK(set_attacked(found[0].id));
+  }
+  return found[0].id;
+}
+
 Status CaseBook::set_attacked(Id case_id) {
   NORA_CHECK(registry_.db().exec("UPDATE cases SET attacked = 1 WHERE id = ?", {case_id}));
   return {};

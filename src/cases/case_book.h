@@ -72,6 +72,8 @@ class CaseBook {
   Status note(Id case_id, const Why& why, Instant now);
   Status merge(Id duplicate, Id into, const Why& why, Instant now);   // reversible by unmerge
   Status unmerge(Id duplicate, const Why& why, Instant now);
+  // Two devices turned out to be one: their cases become one, the one that is further along stays. Returns it (0: there is none).
+  Result<Id> join_devices(Id from, Id into, const Why& why, Instant now);
   Status set_attacked(Id case_id);
   Status set_handle(Id case_id, std::string_view handle);
   Status mark_notified(Id case_id, Instant at);                        // the ISP says when

@@ -1,5 +1,7 @@
 // Which device stands at an address: same key or certificate, else the same endpoint within one lease, else the same answers on both address
 // families of one line. Ambiguity fails closed: a device too many is an annoyance, a wrong join is a wrong notice.
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "flow/pipeline_parts.h"
@@ -9,7 +11,7 @@ namespace nora::flow {
 namespace {
 
 // Keys that one unit has for itself. Certificates and host keys may be maker-wide; that is seen when two addresses show them at once.
-constexpr std::pair<std::string_view, std::string_view> unit_keys[] = {
+constexpr std::pair<std::string_view, std::string_view> key_names[] = {
     {"x509.key_sha256", "x509-key"}, {"x509.sha256", "x509"}, {"ssh.hostkey_sha256", "ssh"}, {"snmpv3.engine_id", "snmp"}, {"upnp.serial", "upnp"}, {"upnp.udn", "upnp-udn"}};
 
 bool same_family(Ip a, Ip b) { return a.is_v4() == b.is_v4(); }
@@ -36,16 +38,106 @@ std::set<std::pair<Service, Hash>> answers(const std::vector<Current>& current) 
 
 }  // namespace
 
-std::string stable_key(const std::vector<Current>& current) {
-  for (const auto& [key, prefix] : unit_keys) {
+std::vector<std::string> unit_keys(const std::vector<Current>& current) {
+  std::vector<std::string> out;
+  for (const auto& [key, prefix] : key_names) {
     std::set<std::string> values;
     for (const auto& c : current)
       for (const auto& kv : c.reply->keys)
         if (kv.key == key && kv.value.size() >= 4) values.insert(kv.value);
-    if (values.size() == 1) return std::string(prefix) + ":" + to_hex(ByteView(sha256(as_bytes(*values.begin()))).first(16));
-    if (values.size() > 1) return "";  // two units behind one address
+    if (values.size() == 1) out.push_back(std::string(prefix) + ":" + to_hex(ByteView(sha256(as_bytes(*values.begin()))).first(16)));
   }
-  return "";
+  return out;
+}
+
+// The same key elsewhere. A key that another address of the same family shows at the same time belongs to the maker, not to a unit: it is
+// taken out of `keys`.
+Result<std::vector<registry::Device>> Pipeline::Parts::by_keys(const AddressView& v, const identify::FusedDevice& f, std::vector<std::string>& keys, Instant seen) {
+  std::map<Id, registry::Device> found;
+  std::vector<std::string> own;
+  for (const auto& key : keys) {
+    NORA_TRY(const auto same, registry.devices_by_key(key));
+    bool makers = false;
+    for (const auto& s : same) {
+      NORA_TRY(const auto ends, registry.endpoints(s.id));
+      for (const auto& e : ends)
+        if (e.ip != v.ip && same_family(e.ip, v.ip) && e.to >= seen - Span::hours(1)) makers = true;
+    }
+    if (makers) continue;
+    own.push_back(key);
+    for (const auto& s : same)
+      if (!placed_here.contains(s.id)) found.emplace(s.id, s);
+  }
+  keys = std::move(own);
+  std::erase_if(found, [&](const auto& s) { return !may_be_same(s.second.identity, f.identity); });
+  std::vector<registry::Device> out;
+  for (auto& [id, device] : found) out.push_back(std::move(device));
+  return out;
+}
+
+// The same endpoint within one lease, and only one device that it can be.
+Result<std::optional<registry::Device>> Pipeline::Parts::by_endpoint(const AddressView& v, const identify::FusedDevice& f, const std::vector<std::string>& keys, bool alone) {
+  NORA_TRY(const auto ends, registry.endpoints_at(v.ip));
+  std::set<Id> candidates;
+  for (const auto& e : ends) {
+    if (placed_here.contains(e.device) || v.newest - e.to > v.window) continue;
+    if (std::find(f.services.begin(), f.services.end(), Service{e.port, e.proto}) != f.services.end()) candidates.insert(e.device);
+  }
+  // A device alone on its line may show new ports only; a shared address proves nothing.
+  if (candidates.empty() && alone && !(v.route && v.route->shared))
+    for (const auto& e : ends)
+      if (!placed_here.contains(e.device) && v.newest - e.to <= v.window) candidates.insert(e.device);
+  if (candidates.size() != 1) return std::optional<registry::Device>{};
+  NORA_TRY(auto device, registry.device(*candidates.begin()));
+  NORA_TRY(const auto old_keys, registry.device_keys(*candidates.begin()));
+  // Another key of the same kind: another unit stands there now.
+  const auto kind = [](const std::string& key) { return key.substr(0, key.find(':')); };
+  for (const auto& key : keys)
+    for (const auto& old : old_keys)
+      if (kind(key) == kind(old) && key != old && std::find(old_keys.begin(), old_keys.end(), key) == old_keys.end()) return std::optional<registry::Device>{};
+  if (!device || !may_be_same(device->identity, f.identity)) return std::optional<registry::Device>{};
+  return device;
+}
+
+// Two families of one line: every answer equal, at least two services, and nobody else in the world answers like that. 1 x 1 or nothing.
+Result<std::optional<registry::Device>> Pipeline::Parts::by_equal_answers(const AddressView& v, const identify::FusedDevice& f, const std::vector<Current>& current) {
+  const std::optional<registry::Device> none;
+  if (f.services.size() < 2 || !f.identity.product_known() || !v.route) return none;
+  const auto mine = answers(current);
+  std::set<Ip> others;
+  for (const auto& [service, hash] : mine) {
+    NORA_TRY(const auto seen, registry.observations_of_reply(hash, 100));
+    for (const auto& o : seen)
+      if (o.where.ip != v.ip) others.insert(o.where.ip);
+  }
+  if (others.size() != 1 || same_family(*others.begin(), v.ip)) return none;
+  const auto route = routes.route(*others.begin(), v.newest);
+  NORA_TRY(const auto there, registry.devices_at(*others.begin()));
+  NORA_TRY(const auto their, view(*others.begin()));
+  if (!route || route->isp != v.route->isp || there.size() != 1 || placed_here.contains(there[0].id) || answers(their.current) != mine ||
+      !may_be_same(there[0].identity, f.identity))
+    return none;
+  return std::optional<registry::Device>(there[0]);
+}
+
+// Two devices turn out to be one (a key was seen later, the second family answered in full): findings and cases become one as well.
+Status Pipeline::Parts::unite(Id from, Id into) {
+  const auto now = env.clock.now();
+  auto because = why(fmt::format("devices {} and {} are one", from, into));
+  because.actor = cases::Actor::rule_change;
+  NORA_TRY(const auto kept, book.join_devices(from, into, because, now));
+  if (kept) touched_cases.insert(kept);
+  NORA_TRY(auto findings, registry.findings_of_device(from));
+  for (auto& s : findings) {
+    auto moved = s;
+    moved.finding.device = into;
+    NORA_TRY(const auto twin, registry.finding_by_key(registry::finding_key(moved)));
+    if (twin) s.finding.state = "gone";
+    else s = moved;
+    NORA_CHECK(registry.put_finding(s));
+    NORA_CHECK(registry.add_finding_event({0, s.finding.id, now, "moved", "flow", rules_version(), because.evidence, s.segment}));
+  }
+  return registry.merge_devices(from, into);
 }
 
 Result<std::vector<PlacedDevice>> Pipeline::Parts::place(const AddressView& v) {
@@ -66,66 +158,34 @@ Result<std::vector<PlacedDevice>> Pipeline::Parts::place(const AddressView& v) {
   for (auto& group : groups)
     for (auto& d : identify::fuse(std::move(group))) fused.push_back(std::move(d));
 
-  NORA_TRY(const auto ends_here, registry.endpoints_at(v.ip));
   std::vector<PlacedDevice> out;
-  std::set<Id> taken;
+  placed_here.clear();
   for (const auto& f : fused) {
     PlacedDevice placed;
     for (const auto& c : v.current)
       if (std::find(f.services.begin(), f.services.end(), Service{c.seen.where.port, c.seen.where.proto}) != f.services.end()) placed.current.push_back(c);
     if (placed.current.empty()) continue;
     auto& d = placed.device;
-    auto key = stable_key(placed.current);
 
-    // 2a. The same key elsewhere. If another address of the same family shows it at the same time, the key belongs to the maker, not to a unit.
+    // 2. Which device is it: by what only it has, else by equal answers on both families, else by the place.
+    auto keys = unit_keys(placed.current);
+    NORA_TRY(auto matches, by_keys(v, f, keys, placed.current.front().seen.where.at));
+    if (matches.empty() && keys.empty()) {
+      NORA_TRY(const auto twin, by_equal_answers(v, f, placed.current));
+      if (twin) matches.push_back(*twin);
+    }
+    NORA_TRY(const auto here, by_endpoint(v, f, keys, fused.size() == 1));
+    if (here) matches.push_back(*here);
+    // Several: pieces of one unit that were seen apart until now. The oldest stays.
+    std::sort(matches.begin(), matches.end(), [](const auto& a, const auto& b) { return a.id < b.id; });
     std::optional<registry::Device> match;
-    if (!key.empty()) {
-      NORA_TRY(auto same, registry.devices_by_key(key));
-      std::erase_if(same, [&](const auto& s) { return taken.contains(s.id); });
-      bool makers = false;
-      for (const auto& s : same) {
-        NORA_TRY(auto ends, registry.endpoints(s.id));
-        for (const auto& e : ends)
-          if (e.ip != v.ip && same_family(e.ip, v.ip) && e.to >= placed.current.front().seen.where.at - Span::hours(1)) makers = true;
-      }
-      if (makers) key.clear();
-      else if (same.size() == 1 && may_be_same(same[0].identity, f.identity)) match = same[0];
-    }
-    // 2b. The same endpoint within one lease, and only one device that it can be.
-    if (!match) {
-      std::set<Id> candidates;
-      for (const auto& e : ends_here) {
-        if (taken.contains(e.device) || v.newest - e.to > v.window) continue;
-        if (std::find(f.services.begin(), f.services.end(), Service{e.port, e.proto}) == f.services.end()) continue;
-        candidates.insert(e.device);
-      }
-      // The whole device on a line of its own may show new ports only; a shared address proves nothing.
-      if (candidates.empty() && !(v.route && v.route->shared) && fused.size() == 1)
-        for (const auto& e : ends_here)
-          if (!taken.contains(e.device) && v.newest - e.to <= v.window) candidates.insert(e.device);
-      if (candidates.size() == 1) {
-        NORA_TRY(auto c, registry.device(*candidates.begin()));
-        NORA_TRY(auto old_key, registry.device_stable_key(*candidates.begin()));
-        const bool other_unit = !key.empty() && !old_key.empty() && old_key != key;
-        if (c && !other_unit && may_be_same(c->identity, f.identity)) match = c;
-      }
-    }
-    // 2c. Two families of one line: every answer equal, at least two services, nobody else in the world answers like that. 1 x 1 or nothing.
-    if (!match && key.empty() && f.services.size() >= 2 && f.identity.product_known() && v.route) {
-      const auto mine = answers(placed.current);
-      std::set<Ip> others;
-      for (const auto& [service, hash] : mine) {
-        NORA_TRY(auto seen, registry.observations_of_reply(hash, 100));
-        for (const auto& o : seen) if (o.where.ip != v.ip) others.insert(o.where.ip);
-      }
-      if (others.size() == 1 && !same_family(*others.begin(), v.ip)) {
-        const auto route = routes.route(*others.begin(), v.newest);
-        NORA_TRY(auto there, registry.devices_at(*others.begin()));
-        NORA_TRY(auto their, view(*others.begin()));
-        if (route && route->isp == v.route->isp && there.size() == 1 && !taken.contains(there[0].id) && answers(their.current) == mine &&
-            may_be_same(there[0].identity, f.identity))
-          match = there[0];
-      }
+    for (const auto& m : matches) {
+      if (!match) match = m;
+      if (m.id == match->id) continue;
+      NORA_CHECK(unite(m.id, match->id));
+      match->first_seen = std::min(match->first_seen, m.first_seen);
+      match->last_seen = std::max(match->last_seen, m.last_seen);
+      if (!match->identity.product_known()) match->identity = m.identity;
     }
 
     // 3. Write it down.
@@ -141,9 +201,10 @@ Result<std::vector<PlacedDevice>> Pipeline::Parts::place(const AddressView& v) {
     }
     d.first_seen = placed.fresh ? first : std::min(d.first_seen, first);
     d.last_seen = placed.fresh ? last : std::max(d.last_seen, last);
-    if (key.empty() && !placed.fresh) { NORA_TRY(key, registry.device_stable_key(d.id)); }
-    NORA_TRY(d.id, registry.put_device(d, key, knowledge->version));
-    taken.insert(d.id);
+    NORA_TRY(d.id, registry.put_device(d, keys.empty() ? "" : keys[0], knowledge->version));
+    NORA_CHECK(registry.put_device_keys(d.id, keys));
+    placed_here.insert(d.id);
+    NORA_TRY(const auto ends_here, registry.endpoints_at(v.ip));
     if (placed.fresh) ++counts.devices_new;
     std::map<Service, registry::DeviceEndpoint> ends;
     for (const auto& c : placed.current) {

@@ -30,7 +30,7 @@ void PipelineCounts::add(const PipelineCounts& o) {
 
 Pipeline::Pipeline(Env env, registry::Registry& registry, cases::CaseBook& book, const cases::Routes& routes, std::shared_ptr<const Knowledge> knowledge,
                    PipelineOptions options)
-    : parts_(new Parts{env, registry, book, routes, nullptr, std::move(options), nullptr, {}, false, {}, {}, {}, {}}) {
+    : parts_(new Parts{env, registry, book, routes, nullptr, std::move(options), nullptr, {}, false, {}, {}, {}, {}, {}}) {
   use(std::move(knowledge));
 }
 Pipeline::~Pipeline() = default;

@@ -67,6 +67,10 @@ struct Pipeline::Parts {
   Result<AddressView> view(Ip ip);
   // devices.cc
   Result<std::vector<PlacedDevice>> place(const AddressView& view);
+  Result<std::vector<registry::Device>> by_keys(const AddressView& view, const identify::FusedDevice& fused, std::vector<std::string>& keys, Instant seen);
+  Result<std::optional<registry::Device>> by_equal_answers(const AddressView& view, const identify::FusedDevice& fused, const std::vector<Current>& current);
+  Result<std::optional<registry::Device>> by_endpoint(const AddressView& view, const identify::FusedDevice& fused, const std::vector<std::string>& keys, bool alone);
+  Status unite(Id from, Id into);
   // findings.cc
   Status expose(const AddressView& view, const std::vector<PlacedDevice>& devices);
   Status mark_fixed(registry::StoredFinding& finding, Instant at, std::string_view detail, std::string_view segment);
@@ -79,12 +83,13 @@ struct Pipeline::Parts {
   Status join(const registry::Sighting& sighting);
   Status end_infections(Ip ip);
   std::map<Id, int> looks;                                // case -> looks, of the address under work
+  std::set<Id> placed_here;                               // devices of the address under work that are taken already
   std::set<Id> touched_cases;
   // Written to their own store after the transaction of the address: the two may be one file, and an SQLite writer would wait for itself.
   std::set<Id> onsite_due;
 };
 
-// Evidence that only one device in the world shows: "x509:<sha256>", "ssh:<hash>", …; empty when there is none.
-std::string stable_key(const std::vector<Current>& current);
+// Evidence that one unit has for itself: "x509:<hash>", "ssh:<hash>", …; all of it, because which part is seen first must not matter.
+std::vector<std::string> unit_keys(const std::vector<Current>& current);
 
 }  // namespace nora::flow

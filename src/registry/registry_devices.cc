@@ -118,7 +118,7 @@ Result<std::vector<SightingJoin>> Registry::sighting_joins_of(Id device) {
 
 // ---- devices ----
 
-Result<Id> Registry::put_device(const Device& d, std::string_view stable_key, std::string_view rules_version) {
+Result<Id> Registry::put_device(const Device& d, std::string_view main_key, std::string_view rules_version) {
   // Claims come from banners: columns hold clean text, the raw bytes stay in the reply.
   const auto& i = d.identity;
   const auto vendor = to_clean_utf8(i.vendor.value), product = to_clean_utf8(i.product.value), firmware = to_clean_utf8(i.firmware.value),
@@ -127,13 +127,13 @@ Result<Id> Registry::put_device(const Device& d, std::string_view stable_key, st
     NORA_TRY(auto rows,
              db_->query("INSERT INTO device (stable_key, vendor, product, firmware, type, product_confidence, identity, cluster, rules_version, "
                         "first_seen, last_seen) VALUES (?,?,?,?,?,?,?,?,?,?,?) RETURNING id",
-                        {stable_key, vendor, product, firmware, type, i.product.confidence, identity_json(i),
+                        {main_key, vendor, product, firmware, type, i.product.confidence, identity_json(i),
                          d.cluster, rules_version, d.first_seen, d.last_seen}));
     return rows.at(0)[0].integer();
   }
   NORA_CHECK(db_->exec("UPDATE device SET stable_key = ?, vendor = ?, product = ?, firmware = ?, type = ?, product_confidence = ?, identity = ?, "
                        "cluster = ?, rules_version = ?, first_seen = ?, last_seen = ? WHERE id = ?",
-                       {stable_key, vendor, product, firmware, type, i.product.confidence, identity_json(i),
+                       {main_key, vendor, product, firmware, type, i.product.confidence, identity_json(i),
                         d.cluster, rules_version, d.first_seen, d.last_seen, d.id}));
   return d.id;
 }
@@ -143,21 +143,43 @@ Result<std::optional<Device>> Registry::device(Id id) {
   if (found.empty()) return std::optional<Device>{};
   return std::optional<Device>(found[0]);
 }
-Result<std::string> Registry::device_stable_key(Id id) {
-  NORA_TRY(auto value, db_->one("SELECT stable_key FROM device WHERE id = ?", {id}));
-  return value.str();
+Status Registry::put_device_keys(Id device, const std::vector<std::string>& unit_keys) {
+  store::Rows rows;
+  for (const auto& key : unit_keys) rows.push_back({key, device});
+  return db_->insert_many("device_key", {"unit_key", "device"}, rows, true);
 }
-Result<std::vector<Device>> Registry::devices_by_key(std::string_view stable_key) {
-  return read_devices(*db_, "WHERE d.stable_key = ? ORDER BY d.id", {stable_key});
+Result<std::vector<std::string>> Registry::device_keys(Id device) {
+  NORA_TRY(auto rows, db_->query("SELECT unit_key FROM device_key WHERE device = ? ORDER BY unit_key", {device}));
+  std::vector<std::string> out;
+  for (const auto& r : rows) out.push_back(r[0].str());
+  return out;
+}
+Status Registry::merge_devices(Id from, Id into) {
+  return db_->transaction([&]() -> Status {
+    NORA_TRY(const auto ends, endpoints(from));
+    for (auto e : ends) {
+      e.device = into;
+      NORA_CHECK(put_endpoint(e));
+    }
+    NORA_CHECK(db_->write("DELETE FROM device_endpoint WHERE device = ?", {from}));
+    NORA_TRY(const auto keys, device_keys(from));
+    NORA_CHECK(put_device_keys(into, keys));
+    NORA_CHECK(db_->write("DELETE FROM device_key WHERE device = ?", {from}));
+    NORA_CHECK(db_->write("UPDATE sighting_join SET device = ? WHERE device = ?", {into, from}));
+    return db_->write("UPDATE device SET merged_into = ? WHERE id = ?", {into, from});
+  });
+}
+Result<std::vector<Device>> Registry::devices_by_key(std::string_view unit_key) {
+  return read_devices(*db_, "JOIN device_key k ON k.device = d.id WHERE k.unit_key = ? AND d.merged_into = 0 ORDER BY d.id", {unit_key});
 }
 Result<std::vector<Device>> Registry::devices_by_cluster(std::string_view cluster) {
-  return read_devices(*db_, "WHERE d.cluster = ? ORDER BY d.id", {cluster});
+  return read_devices(*db_, "WHERE d.cluster = ? AND d.merged_into = 0 ORDER BY d.id", {cluster});
 }
 Result<std::vector<Device>> Registry::devices_at(Ip ip) {
   return read_devices(*db_, "WHERE d.id IN (SELECT device FROM device_endpoint WHERE ip = ?) ORDER BY d.id", {ip});
 }
 Result<std::vector<Device>> Registry::all_devices(Id after, std::size_t limit) {
-  return read_devices(*db_, "WHERE d.id > ? ORDER BY d.id LIMIT ?", {after, static_cast<std::int64_t>(limit)});
+  return read_devices(*db_, "WHERE d.id > ? AND d.merged_into = 0 ORDER BY d.id LIMIT ?", {after, static_cast<std::int64_t>(limit)});
 }
 
 Status Registry::put_endpoint(const DeviceEndpoint& e) {

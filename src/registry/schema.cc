@@ -110,6 +110,11 @@ CREATE INDEX job_by_ip ON job (ip, created);
 CREATE TABLE check_event (id {serial}, job bigint NOT NULL, at bigint NOT NULL, line text NOT NULL);
 CREATE INDEX check_event_by_job ON check_event (job))";
 
+// Every key that one unit has for itself (certificate, host key, engine id, …): which of them is seen first must not matter.
+constexpr std::string_view device_keys = R"(
+CREATE TABLE device_key (unit_key text NOT NULL, device bigint NOT NULL, PRIMARY KEY (unit_key, device));
+CREATE INDEX device_key_by_device ON device_key (device))";
+
 }  // namespace
 
 const std::vector<store::Migration>& migrations() {
@@ -118,6 +123,7 @@ const std::vector<store::Migration>& migrations() {
       {2, "devices, sightings, findings", meaning},
       {3, "cases and lists", casework},
       {4, "jobs", work},
+      {5, "keys of devices", device_keys},
   };
   return all;
 }
