@@ -23,6 +23,7 @@ struct Page {
   DemoSession& s;
   std::string token;  // in every form: another site's page cannot press our buttons
   std::map<std::string, Plugged> homes;
+  std::string style;  // web/nora.css; without it the page is plain
 };
 
 std::string field(std::string_view body, std::string_view name) {
@@ -45,13 +46,13 @@ std::string_view words(Plugged p) {
 std::string html(const Page& page) {
   const auto& s = page.s;
   std::string out =
-      "<!DOCTYPE html><html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\"><title>Nora demo: the homes</title></head>"
-      "<body><h1>Nora demo: the homes</h1><p>This page exists only in the demo. Each home below has its own line: its link opens the owners' portal <em>from that line</em>. "
+      "<!DOCTYPE html><html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\"><title>Nora demo: the homes</title><link rel=\"stylesheet\" href=\"/nora.css\"></head>"
+      "<body><main class=\"wrap\"><h1>Nora demo: the homes</h1><p>This page exists only in the demo. Each home below has its own line: its link opens the owners' portal <em>from that line</em>. "
       "The buttons do to the device what its owner would do.</p>";
   if (s.measured.contains("play_code"))
     out += fmt::format("<p>A notice code to play with: <strong>{}</strong> (it came to {} by mail)</p>", to_html(json::string_or(s.measured, "play_code")),
                        to_html(json::string_or(s.measured, "play_home")));
-  out += "<table><caption>Homes</caption><thead><tr><th scope=\"col\">Home</th><th scope=\"col\">Address</th><th scope=\"col\">Its line</th><th scope=\"col\">Its device</th><th scope=\"col\">Do</th></tr></thead><tbody>";
+  out += "<div class=\"tw\"><table><caption>Homes</caption><thead><tr><th scope=\"col\">Home</th><th scope=\"col\">Address</th><th scope=\"col\">Its line</th><th scope=\"col\">Its device</th><th scope=\"col\">Do</th></tr></thead><tbody>";
   for (const auto& d : neighbourhood::devices) {
     if (!d.playable) continue;
     auto state = page.homes.contains(std::string(d.id)) ? page.homes.at(std::string(d.id)) : Plugged::on;
@@ -59,21 +60,24 @@ std::string html(const Page& page) {
     auto link = door ? fmt::format("<a href=\"{}\">portal from this line</a>", door->url()) : std::string("-");
     out += fmt::format("<tr><th scope=\"row\">{}</th><td>{}</td><td>{}</td><td>{}</td><td>", to_html(d.id), d.v4, link, words(state));
     for (auto [act, label] : {std::pair{"close", "Patch"}, {"unplug", "Unplug"}, {"start", "As delivered"}})
-      out += fmt::format("<form method=\"post\" action=\"/{}\"><input type=\"hidden\" name=\"token\" value=\"{}\"><input type=\"hidden\" name=\"home\" value=\"{}\"><button>{}</button></form>", act,
+      out += fmt::format("<form method=\"post\" action=\"/{}\"><input type=\"hidden\" name=\"token\" value=\"{}\"><input type=\"hidden\" name=\"home\" value=\"{}\"><button class=\"btn\">{}</button></form>", act,
                          page.token, d.id, label);
     out += "</td></tr>";
   }
-  out += "</tbody></table><h2>Other doors</h2><ul>";
+  out += "</tbody></table></div><h2>Other doors</h2><ul>";
   for (auto [name, text] : {std::pair{"desk", "the survey center: public overview and analysts' desk"}, {"isp-hikari", "ISP Hikari: worklist"}, {"isp-sakura", "ISP Sakura: worklist"}})
     if (const auto* door = s.door(name)) out += fmt::format("<li><a href=\"{}\">{}</a></li>", door->url(), text);
-  for (const auto& link : s.links()) out += fmt::format("<li>{}</li>", to_html(link));
-  return out + "</ul><p>Ctrl-C in the terminal removes everything.</p></body></html>";
+  for (const auto& link : s.links()) {
+    const auto url = link.substr(0, link.find(' '));
+    out += fmt::format("<li><a href=\"{}\">Log in once</a>{}</li>", to_html(url), to_html(link.substr(url.size())));
+  }
+  return out + "</ul><p>Ctrl-C in the terminal removes everything.</p></main></body></html>";
 }
 
-std::string answer(int status, std::string_view body, std::string_view location = {}) {
-  return fmt::format("HTTP/1.1 {} {}\r\nContent-Type: text/html; charset=utf-8\r\nContent-Length: {}\r\nConnection: close\r\nCache-Control: no-store\r\n"
-                     "Content-Security-Policy: default-src 'none'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'\r\nX-Content-Type-Options: nosniff\r\n{}\r\n{}",
-                     status, status == 200 ? "OK" : status == 303 ? "See Other" : "Refused", body.size(), location.empty() ? "" : fmt::format("Location: {}\r\n", location), body);
+std::string answer(int status, std::string_view body, std::string_view location = {}, std::string_view type = "text/html") {
+  return fmt::format("HTTP/1.1 {} {}\r\nContent-Type: {}; charset=utf-8\r\nContent-Length: {}\r\nConnection: close\r\nCache-Control: no-store\r\n"
+                     "Content-Security-Policy: default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'\r\nX-Content-Type-Options: nosniff\r\n{}\r\n{}",
+                     status, status == 200 ? "OK" : status == 303 ? "See Other" : "Refused", type, body.size(), location.empty() ? "" : fmt::format("Location: {}\r\n", location), body);
 }
 
 std::string handle(Page& page, std::string_view request, const DemoDoor& door) {
@@ -82,6 +86,7 @@ std::string handle(Page& page, std::string_view request, const DemoDoor& door) {
   if (request.find(fmt::format("\r\nHost: 127.0.0.1:{}\r\n", door.port)) == request.npos && request.find(fmt::format("\r\nHost: localhost:{}\r\n", door.port)) == request.npos)
     return answer(403, "This page answers only to its own address.");
   if (line.starts_with("GET / ")) return answer(200, html(page));
+  if (line.starts_with("GET /nora.css ")) return answer(200, page.style, {}, "text/css");
   if (!line.starts_with("POST /")) return answer(404, "Not here.");
   auto body_at = request.find("\r\n\r\n");
   auto body = body_at == request.npos ? std::string_view() : request.substr(body_at + 4);
@@ -115,7 +120,7 @@ void demo_page(DemoSession& s) {
   if (!door) return;
   std::array<std::uint8_t, 16> random{};
   s.env().random.fill(random);
-  Page page{s, to_hex(random), {}};
+  Page page{s, to_hex(random), {}, read_file(s.options().data.parent_path() / "web/nora.css", 1u << 20).value_or("")};
   s.say(fmt::format("\nReady after {:.0f} s. Open the demo page and click: {}", s.seconds(), door->url()));
   for (const auto& d : s.doors()) s.say(fmt::format("  {:<18} {}", d.name, d.url()));
   if (s.measured.contains("play_code"))
