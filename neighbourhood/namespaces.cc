@@ -99,6 +99,39 @@ int init_process(const SandboxOptions& options, const std::function<int()>& body
 
 }  // namespace
 
+namespace {
+
+// A signal handler can reach nothing but a static: the process whose end ends the whole world.
+volatile pid_t world_holder = 0;
+void end_world(int) {
+  if (world_holder > 0) ::kill(world_holder, SIGTERM);
+}
+
+// While it lives, a SIGTERM or SIGHUP to the caller (a closed terminal, a service manager) ends the world instead of the caller, which then
+// cleans up behind it.
+class EndWorldOnTerm {
+ public:
+  explicit EndWorldOnTerm(pid_t holder) {
+    world_holder = holder;
+    struct sigaction act{};
+    act.sa_handler = end_world;
+    ::sigaction(SIGTERM, &act, &term_);
+    ::sigaction(SIGHUP, &act, &hup_);
+  }
+  ~EndWorldOnTerm() {
+    ::sigaction(SIGTERM, &term_, nullptr);
+    ::sigaction(SIGHUP, &hup_, nullptr);
+    world_holder = 0;
+  }
+  EndWorldOnTerm(const EndWorldOnTerm&) = delete;
+  EndWorldOnTerm& operator=(const EndWorldOnTerm&) = delete;
+
+ private:
+  struct sigaction term_{}, hup_{};
+};
+
+}  // namespace
+
 Result<int> enter(const SandboxOptions& options, const std::function<int()>& body) {
   for (const auto& path : {options.root, options.state})
     if (path.string().find_first_of(":,") != std::string::npos)
@@ -143,6 +176,7 @@ Result<int> enter(const SandboxOptions& options, const std::function<int()>& bod
     ::close(error_pipe[1]);
     ::_exit(wait_for(init));
   }
+  EndWorldOnTerm end_on_term(middle);
   ::close(error_pipe[1]);
   std::string error;
   char buffer[1024];
