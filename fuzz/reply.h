@@ -22,7 +22,8 @@ inline int fuzz_reply(std::string_view probe, std::uint16_t port, const std::uin
   }
   auto parsed = parse(item);
   if (parsed.keys.size() > max_keys || parsed.bytes.size() > max_item_bytes) std::abort();
-  for (const auto& k : parsed.keys) if (k.value.size() > max_value_bytes) std::abort();
+  for (const auto& k : parsed.keys)
+    if (k.value.size() > max_value_bytes) std::abort();
   auto wire = encode(WireResult{1, parsed});
   auto back = decode_result(ByteView(wire).subspan(4));
   if (!back || back->parsed.keys != parsed.keys || back->parsed.bytes != parsed.bytes) std::abort();

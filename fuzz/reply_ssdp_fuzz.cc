@@ -2,4 +2,6 @@
 // SSDP answers.
 #include "reply.h"
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) { return nora::survey::fuzz_reply("ssdp", 1900, data, size); }
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  return nora::survey::fuzz_reply("ssdp", 1900, data, size);
+}

@@ -30,6 +30,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   }
   if (said.size() > 3 * size + 4096) std::abort();
   std::string_view text = as_text(said);
-  for (auto never : {"Authorization", "USER ", "PASS ", "SETUP ", "PLAY "}) if (text.find(never) != text.npos) std::abort();
+  for (auto never : {"Authorization", "USER ", "PASS ", "SETUP ", "PLAY "})
+    if (text.find(never) != text.npos) std::abort();
   return 0;
 }

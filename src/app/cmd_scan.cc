@@ -8,6 +8,7 @@
 #include <memory>
 
 #include "app/command.h"
+#include "app/scan_output.h"
 #include "base/escape.h"
 #include "base/files.h"
 #include "survey/engine.h"
@@ -25,14 +26,15 @@ void on_signal(int) {
   if (stop_requested.exchange(true)) _exit(130);
 }
 void watch_signals() {
-  struct sigaction action {};
+  struct sigaction action{};
   action.sa_handler = on_signal;
   sigaction(SIGINT, &action, nullptr);
   sigaction(SIGTERM, &action, nullptr);
 }
 
 struct ScanOptions {
-  std::string mandate, roots, law_dir, catalogue, dir, iface, store, audit, key, party, wall_status, targets6, kind = "full", name, progress;
+  std::string mandate, roots, law_dir, catalogue, dir, iface, store, audit, key, party, wall_status, targets6, kind = "full", name,
+                                                                                                               progress;
   std::vector<std::string> opt_out;
   std::vector<std::uint16_t> ports;
   std::vector<std::string> only;
@@ -43,8 +45,18 @@ struct ScanOptions {
   json::Object to_json() const {
     json::Array outs;
     for (const auto& f : opt_out) outs.push_back(json::Value(f));
-    return {{"mandate", mandate}, {"roots", roots}, {"law_dir", law_dir}, {"catalogue", catalogue}, {"iface", iface}, {"store", store}, {"audit", audit},
-            {"key", key}, {"party", party}, {"wall_status", wall_status}, {"opt_out", std::move(outs)}, {"no_calibration", no_calibration}};
+    return {{"mandate", mandate},
+            {"roots", roots},
+            {"law_dir", law_dir},
+            {"catalogue", catalogue},
+            {"iface", iface},
+            {"store", store},
+            {"audit", audit},
+            {"key", key},
+            {"party", party},
+            {"wall_status", wall_status},
+            {"opt_out", std::move(outs)},
+            {"no_calibration", no_calibration}};
   }
   Status read_json(const json::Object& o) {
     mandate = json::string_or(o, "mandate");
@@ -59,7 +71,8 @@ struct ScanOptions {
     wall_status = json::string_or(o, "wall_status");
     no_calibration = json::bool_or(o, "no_calibration", false);
     NORA_TRY(auto outs, json::get_array(o, "opt_out"));
-    for (const auto& v : outs) if (v.is_string()) opt_out.emplace_back(v.as_string());
+    for (const auto& v : outs)
+      if (v.is_string()) opt_out.emplace_back(v.as_string());
     return {};
   }
 };
@@ -79,7 +92,9 @@ void plan_flags(CLI::App* c, const Options& o) {
   c->add_option("--ports", o->ports, "only these ports of the mandate")->delimiter(',');
   c->add_option("--only", o->only, "only these addresses")->delimiter(',');
   c->add_option("--kind", o->kind, "full, remeasure or check")->check(CLI::IsMember({"full", "remeasure", "check"}))->capture_default_str();
-  c->add_option("--answer-window-ms", o->answer_window_ms, "how long an answer may take")->check(CLI::Range(50, 60'000))->capture_default_str();
+  c->add_option("--answer-window-ms", o->answer_window_ms, "how long an answer may take")
+      ->check(CLI::Range(50, 60'000))
+      ->capture_default_str();
   c->add_option("--segment-size", o->segment_size, "probes per segment (default: by the mandate's rates)");
 }
 void run_flags(CLI::App* c, const Options& o) {
@@ -185,58 +200,6 @@ Result<Plan> plan_from(const Open& open, const ScanOptions& o, Env env) {
   return make_plan(*open.mandate, *open.catalogue, p, env);
 }
 
-std::string rate(double pps) {
-  char text[32];
-  if (pps >= 1000) std::snprintf(text, sizeof text, "%.1fk/s", pps / 1000);
-  else std::snprintf(text, sizeof text, "%.0f/s", pps);
-  return text;
-}
-
-// One redrawn line on a terminal, one line every 10 s elsewhere, NDJSON when asked for (screens.md section 12).
-class ProgressLine {
- public:
-  ProgressLine(const ScanOptions& o, Env env) : json_(o.progress == "json"), quiet_(o.quiet), tty_(isatty(STDERR_FILENO) == 1), env_(env) {}
-  void show(const EngineEvents::Progress& p) {
-    if (quiet_) return;
-    if (!json_ && !tty_ && last_.us != 0 && env_.clock.monotonic() - last_ < Span::seconds(10)) return;
-    last_ = env_.clock.monotonic();
-    if (json_) {
-      std::fprintf(stderr, "%s\n", nora::json::text(nora::json::Object{{"type", "progress"}, {"seconds", p.elapsed.as_seconds()}, {"sent", p.sent}, {"total", p.total}, {"received", p.received},
-                                                                        {"unique", p.unique}, {"replies", p.replies}, {"waiting", p.open_waiting}, {"drops", p.drops}, {"left_seconds", p.left.as_seconds()}}).c_str());
-      return;
-    }
-    auto seconds = p.elapsed.us / 1'000'000, left = p.left.us / 1'000'000;
-    double share = p.total ? std::min(1.0, static_cast<double>(p.sent) / static_cast<double>(p.total)) : 1;
-    char bar[6] = "_____";
-    for (int i = 0; i < static_cast<int>(share * 5 + 0.5); ++i) bar[i] = '#';
-    std::fprintf(stderr, "%s%02lld:%02lld %3d%% %s  sent %llu %s  recv %lld  hit %.2f%%  replies %lld  waiting %lld  drop %llu  eta %lldm%02llds%s", tty_ ? "\r\033[K" : "",
-                 static_cast<long long>(seconds / 60), static_cast<long long>(seconds % 60), static_cast<int>(share * 100), bar, static_cast<unsigned long long>(p.sent), rate(p.pps).c_str(),
-                 static_cast<long long>(p.unique), p.sent ? 100.0 * static_cast<double>(p.unique) / static_cast<double>(p.sent) : 0, static_cast<long long>(p.replies),
-                 static_cast<long long>(p.open_waiting), static_cast<unsigned long long>(p.drops), static_cast<long long>(left / 60), static_cast<long long>(left % 60), tty_ ? "" : "\n");
-    drawn_ = true;
-  }
-  void end() { if (tty_ && drawn_ && !json_) std::fprintf(stderr, "\n"); }
-
- private:
-  bool json_, quiet_, tty_, drawn_ = false;
-  Span last_{};
-  Env env_;
-};
-
-void print_summary(const Summary& s) {
-  auto [low, high] = wilson(s.calibration_missed, s.calibration_asked);
-  std::printf("%s: %lld of %lld probes sent to %lld addresses in %.1f s; %lld refused\n", s.survey.c_str(), static_cast<long long>(s.sent), static_cast<long long>(s.probes),
-              static_cast<long long>(s.targets), s.took.as_seconds(), static_cast<long long>(s.refused));
-  std::printf("answers %lld (%lld duplicates), conversations %lld, replies %lld\n", static_cast<long long>(s.unique), static_cast<long long>(s.duplicates),
-              static_cast<long long>(s.conversations), static_cast<long long>(s.replies));
-  if (s.calibration_asked > 0)
-    std::printf("estimated loss %.2f %% (95 %% interval %.2f to %.2f %%, %lld asked again)\n", 100.0 * static_cast<double>(s.calibration_missed) / static_cast<double>(s.calibration_asked),
-                low * 100, high * 100, static_cast<long long>(s.calibration_asked));
-  if (s.repeated_segments > 0)
-    std::printf("resumed: %lld segment(s) were in doubt and sent again, at most %lld probes twice\n", static_cast<long long>(s.repeated_segments), static_cast<long long>(s.repeated_probes_at_most));
-  if (s.undelivered_bytes > 0) std::printf("the store did not take everything: %llu bytes wait in the spool; `nora scan resume` delivers them\n", static_cast<unsigned long long>(s.undelivered_bytes));
-}
-
 Result<int> run_plan_file(Run& run, ScanOptions& o, Open& open) {
   std::unique_ptr<RegistrySink> sink;
   if (!o.store.empty()) {
@@ -249,7 +212,7 @@ Result<int> run_plan_file(Run& run, ScanOptions& o, Open& open) {
   e.programs = program_dir();
   e.wall_status = o.wall_status;
   e.calibrate = !o.no_calibration;
-  ProgressLine line(o, run.env);
+  ProgressLine line(o.progress == "json", o.quiet, run.env);
   EngineEvents events;
   events.progress = [&](const auto& p) { line.show(p); };
   if (run.json)
@@ -276,7 +239,8 @@ Result<int> do_run(Run& run, ScanOptions& o) {
   NORA_TRY(auto open, open_mandate(o, run.env));
   o.dir = absolute(o.dir);
   if (std::filesystem::exists(o.dir + "/journal.ndjson"))
-    return fail(Code::usage, "there is a survey in " + o.dir + " already", "go on with it: nora scan resume --dir " + o.dir + ", or use another --dir");
+    return fail(Code::usage, "there is a survey in " + o.dir + " already",
+                "go on with it: nora scan resume --dir " + o.dir + ", or use another --dir");
   NORA_TRY(auto plan, plan_from(*open, o, run.env));
   NORA_CHECK(open_for_sending(*open, o, run.env));
   NORA_CHECK(plan.save(o.dir));
@@ -310,18 +274,33 @@ Result<int> do_plan(Run& run, ScanOptions& o) {
     nora::json::Array ranges, excludes, probes;
     for (const auto& p : m.ranges) ranges.push_back(nora::json::Value(p.text()));
     for (const auto& p : open->mandate->closed()) excludes.push_back(nora::json::Value(p.text()));
-    for (const auto* s : plan.space.slots()) probes.push_back(nora::json::Object{{"probe", s->probe}, {"proto", name(s->proto)}, {"port", s->port}});
-    std::printf("%s\n", nora::json::text(nora::json::Object{{"survey", plan.survey}, {"mandate", m.id}, {"legal_basis", m.legal_basis}, {"ranges", std::move(ranges)}, {"left_out", std::move(excludes)},
-                                                             {"probes_per_target", std::move(probes)}, {"targets", e.targets}, {"probes", e.probes}, {"segments", e.segments}, {"segment_size", plan.segment_size},
-                                                             {"pps", e.pps}, {"seconds", e.seconds}, {"megabytes", e.megabytes}}).c_str());
+    for (const auto* s : plan.space.slots())
+      probes.push_back(nora::json::Object{{"probe", s->probe}, {"proto", name(s->proto)}, {"port", s->port}});
+    std::printf("%s\n", nora::json::text(nora::json::Object{{"survey", plan.survey},
+                                                            {"mandate", m.id},
+                                                            {"legal_basis", m.legal_basis},
+                                                            {"ranges", std::move(ranges)},
+                                                            {"left_out", std::move(excludes)},
+                                                            {"probes_per_target", std::move(probes)},
+                                                            {"targets", e.targets},
+                                                            {"probes", e.probes},
+                                                            {"segments", e.segments},
+                                                            {"segment_size", plan.segment_size},
+                                                            {"pps", e.pps},
+                                                            {"seconds", e.seconds},
+                                                            {"megabytes", e.megabytes}})
+                            .c_str());
     return 0;
   }
-  std::printf("mandate     %s of %s\nlawful basis %s\n", to_terminal(m.id).c_str(), to_terminal(m.authority).c_str(), to_terminal(m.legal_basis).c_str());
+  std::printf("mandate     %s of %s\nlawful basis %s\n", to_terminal(m.id).c_str(), to_terminal(m.authority).c_str(),
+              to_terminal(m.legal_basis).c_str());
   for (const auto& p : m.ranges) std::printf("range       %s\n", p.text().c_str());
   for (const auto& p : open->mandate->closed()) std::printf("left out    %s\n", p.text().c_str());
-  std::printf("probes      %llu to %llu addresses, in %llu segments of %llu\n", static_cast<unsigned long long>(e.probes), static_cast<unsigned long long>(e.targets),
-              static_cast<unsigned long long>(e.segments), static_cast<unsigned long long>(plan.segment_size));
-  std::printf("duration    about %.0f s at %s, %.1f MB, and the conversations with open ports\n", e.seconds, rate(e.pps).c_str(), e.megabytes);
+  std::printf("probes      %llu to %llu addresses, in %llu segments of %llu\n", static_cast<unsigned long long>(e.probes),
+              static_cast<unsigned long long>(e.targets), static_cast<unsigned long long>(e.segments),
+              static_cast<unsigned long long>(plan.segment_size));
+  std::printf("duration    about %.0f s at %s, %.1f MB, and the conversations with open ports\n", e.seconds, rate(e.pps).c_str(),
+              e.megabytes);
   if (!o.dir.empty()) std::printf("plan        %s/plan.json\n", o.dir.c_str());
   return 0;
 }
@@ -341,11 +320,22 @@ Result<int> do_status(Run& run, const ScanOptions& o) {
   }
   const char* state = s.finished ? "finished" : s.runs == 0 ? "planned" : "begun";
   if (run.json) {
-    std::printf("%s\n", nora::json::text(nora::json::Object{{"survey", plan.survey}, {"kind", plan.kind}, {"state", state}, {"segments", plan.segments()}, {"committed", committed}, {"in_doubt", in_doubt},
-                                                             {"sent", sent}, {"probes", plan.space.size()}, {"to_visit", s.to_visit.size()}, {"runs", s.runs}}).c_str());
+    std::printf("%s\n", nora::json::text(nora::json::Object{{"survey", plan.survey},
+                                                            {"kind", plan.kind},
+                                                            {"state", state},
+                                                            {"segments", plan.segments()},
+                                                            {"committed", committed},
+                                                            {"in_doubt", in_doubt},
+                                                            {"sent", sent},
+                                                            {"probes", plan.space.size()},
+                                                            {"to_visit", s.to_visit.size()},
+                                                            {"runs", s.runs}})
+                            .c_str());
   } else {
-    std::printf("%s (%s): %s, %lld of %llu segments committed, %lld in doubt, %lld probes sent, %zu open ports to visit, %d run(s)\n", plan.survey.c_str(), plan.kind.c_str(), state,
-                static_cast<long long>(committed), static_cast<unsigned long long>(plan.segments()), static_cast<long long>(in_doubt), static_cast<long long>(sent), s.to_visit.size(), s.runs);
+    std::printf("%s (%s): %s, %lld of %llu segments committed, %lld in doubt, %lld probes sent, %zu open ports to visit, %d run(s)\n",
+                plan.survey.c_str(), plan.kind.c_str(), state, static_cast<long long>(committed),
+                static_cast<unsigned long long>(plan.segments()), static_cast<long long>(in_doubt), static_cast<long long>(sent),
+                s.to_visit.size(), s.runs);
   }
   return 0;
 }
@@ -398,10 +388,15 @@ void add_scan(CLI::App& root, Run& run) {
     run_flags(c, o);
     output_flags(c, o);
     c->add_option("--dir", o->dir, "spool directory of this survey")->required();
-    c->footer("Example: nora scan run --mandate mandate.txt --roots roots.txt --dir spool --iface eth0 --store sqlite:center.db --wall-status wall.json\n"
-              "--json: one record per reply (type reply: ip, port, proto, at, at_error_ms, probe, protocol, hash, keys, bytes, segment, request_bytes, reply_bytes),\n"
-              "then type summary: sent, received, unique, duplicates, refused, refused_by, loss {asked, missed, ratio, low, high}, replies, repeated_segments, complete, …\n"
-              "Exit: 0 done, 4 refused by the mandate or stopped by the wall, 5 interrupted and resumable, 6 environment, 7 done but the store took not all.");
+    c->footer(
+        "Example: nora scan run --mandate mandate.txt --roots roots.txt --dir spool --iface eth0 --store sqlite:center.db --wall-status "
+        "wall.json\n"
+        "--json: one record per reply (type reply: ip, port, proto, at, at_error_ms, probe, protocol, hash, keys, bytes, segment, "
+        "request_bytes, reply_bytes),\n"
+        "then type summary: sent, received, unique, duplicates, refused, refused_by, loss {asked, missed, ratio, low, high}, replies, "
+        "repeated_segments, complete, …\n"
+        "Exit: 0 done, 4 refused by the mandate or stopped by the wall, 5 interrupted and resumable, 6 environment, 7 done but the store "
+        "took not all.");
   }
   {
     auto [c, o] = verb("resume", "Go on with a survey that was interrupted", do_resume);
@@ -415,10 +410,13 @@ void add_scan(CLI::App& root, Run& run) {
     mandate_flags(c, o);
     run_flags(c, o);
     c->add_option("--targets6", o->targets6, "file with IPv6 addresses for surveys");
-    c->add_option("--answer-window-ms", o->answer_window_ms, "how long an answer may take in a survey")->check(CLI::Range(50, 60'000))->capture_default_str();
+    c->add_option("--answer-window-ms", o->answer_window_ms, "how long an answer may take in a survey")
+        ->check(CLI::Range(50, 60'000))
+        ->capture_default_str();
     c->add_option("--dir", o->dir, "folder for the spools of the jobs")->required();
     c->add_option("--name", o->name, "name of this node in leases");
-    c->footer("Example: nora scan node --mandate mandate.txt --roots roots.txt --dir /var/lib/nora/node --iface eth0 --store sqlite:center.db");
+    c->footer(
+        "Example: nora scan node --mandate mandate.txt --roots roots.txt --dir /var/lib/nora/node --iface eth0 --store sqlite:center.db");
   }
   {
     auto [c, o] = verb("status", "How far a survey is", [](Run& r, ScanOptions& s) { return do_status(r, s); });

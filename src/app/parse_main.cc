@@ -10,7 +10,8 @@
 int main(int argc, char** argv) {
   if (argc > 1) {
     bool help = std::strcmp(argv[1], "--help") == 0 || std::strcmp(argv[1], "-h") == 0;
-    std::fputs("usage: nora-parse   (started by nora scan; reads items from and writes results to the socket on descriptor 0)\n", help ? stdout : stderr);
+    std::fputs("usage: nora-parse   (started by nora scan; reads items from and writes results to the socket on descriptor 0)\n",
+               help ? stdout : stderr);
     return help ? 0 : 2;
   }
   nora::survey::warm_up_parsers();

@@ -1,5 +1,5 @@
-// nora-sender: emits the probes of a survey, each under a permit. Started by `nora scan` with its socket on descriptor 3; needs CAP_NET_RAW until
-// its sockets are open, and nothing afterwards.
+// nora-sender: emits the probes of a survey, each under a permit. Started by `nora scan` with its socket on descriptor 3; needs CAP_NET_RAW
+// until its sockets are open, and nothing afterwards.
 #include <signal.h>
 
 #include <CLI/CLI.hpp>

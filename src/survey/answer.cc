@@ -94,7 +94,8 @@ std::optional<Answer> Validator::icmp(const net::Packet& p) const {
   if (quoted->protocol != net::ip_udp) return std::nullopt;
   bool port_unreachable = p.icmp_code == (v4 ? 3 : 4) && p.source == ip;
   for (const auto& probe : udp_probes_) {
-    if (quoted->dest_port != probe.slot->port || quoted->source_port != key_.udp_source_port(ip, probe.slot->port, probe.slot->probe)) continue;
+    if (quoted->dest_port != probe.slot->port || quoted->source_port != key_.udp_source_port(ip, probe.slot->port, probe.slot->probe))
+      continue;
     auto index = space_.find(ip, probe.slot->probe, Proto::udp, probe.slot->port);
     if (!index) continue;
     return Answer{port_unreachable ? AnswerKind::closed : AnswerKind::unreachable, ip, *space_.at(*index).slot, *index, p.ttl, {}};

@@ -38,11 +38,11 @@ enum class AnswerKind { open, closed, unreachable, datagram };
 
 struct Answer {
   AnswerKind kind = AnswerKind::open;
-  Ip ip;                       // the target that was asked
-  Slot slot;                   // what was asked
-  std::uint64_t index = 0;     // in the Space
+  Ip ip;                    // the target that was asked
+  Slot slot;                // what was asked
+  std::uint64_t index = 0;  // in the Space
   std::uint8_t ttl = 0;
-  ByteView payload;            // datagram: its bytes, valid as long as the frame
+  ByteView payload;  // datagram: its bytes, valid as long as the frame
 };
 
 class Validator {

@@ -21,7 +21,8 @@ class Answers : public ::testing::Test {
   std::array<std::uint8_t, 1514> buffer{};
 
   std::optional<Answer> check(std::size_t n) { return validator.check(*net::parse_frame(ByteView(buffer).first(n))); }
-  std::optional<Answer> tcp(std::uint8_t flags, std::uint32_t ack, std::uint16_t to, std::uint16_t from = 80, std::optional<Ip> source = {}) {
+  std::optional<Answer> tcp(std::uint8_t flags, std::uint32_t ack, std::uint16_t to, std::uint16_t from = 80,
+                            std::optional<Ip> source = {}) {
     net::TcpFields f;
     f.source = source.value_or(device);
     f.dest = own;
@@ -67,7 +68,9 @@ TEST_F(Answers, ForgedTcpIsRefused) {
   std::mt19937 random(5);
   int accepted = 0;
   for (int i = 0; i < 200'000; ++i)
-    accepted += tcp(syn | ack, static_cast<std::uint32_t>(random()), static_cast<std::uint16_t>(tcp_source_base + random() % tcp_source_ports)).has_value();
+    accepted +=
+        tcp(syn | ack, static_cast<std::uint32_t>(random()), static_cast<std::uint16_t>(tcp_source_base + random() % tcp_source_ports))
+            .has_value();
   EXPECT_EQ(accepted, 0) << "2^-44 each";
 }
 

@@ -18,15 +18,19 @@ constexpr Name names[] = {{"txid2", Kind::txid2}, {"rand4", Kind::rand4}, {"rand
 Bytes token_bytes(Kind kind, const Token& token) {
   const auto& t = token.bytes;
   switch (kind) {
-    case Kind::txid2: return {t[0], t[1]};
-    case Kind::rand4: return {static_cast<std::uint8_t>((t[2] & 0x3f) | 0x40), t[3], t[4], t[5]};
-    case Kind::rand8: return {t.begin() + 6, t.begin() + 14};
+    case Kind::txid2:
+      return {t[0], t[1]};
+    case Kind::rand4:
+      return {static_cast<std::uint8_t>((t[2] & 0x3f) | 0x40), t[3], t[4], t[5]};
+    case Kind::rand8:
+      return {t.begin() + 6, t.begin() + 14};
     case Kind::text8: {
       Bytes out;
       for (int i = 0; i < 8; ++i) out.push_back(static_cast<std::uint8_t>('a' + t[14 + static_cast<std::size_t>(i)] % 26));
       return out;
     }
-    default: return {};
+    default:
+      return {};
   }
 }
 
@@ -84,7 +88,8 @@ bool Request::echoes(ByteView answer, const Token& token) const {
     }
     auto wanted = token_bytes(piece.kind, token);
     if (piece.kind == Kind::txid2 && fixed) {
-      if (answer.size() < offset + 2 || !std::equal(wanted.begin(), wanted.end(), answer.begin() + static_cast<std::ptrdiff_t>(offset))) return false;
+      if (answer.size() < offset + 2 || !std::equal(wanted.begin(), wanted.end(), answer.begin() + static_cast<std::ptrdiff_t>(offset)))
+        return false;
     } else if (piece.kind == Kind::text8) {
       // A DNS server may return the name in another case (RFC 4343); the txid was checked, and an answer without question section has none.
     } else if (std::search(answer.begin(), answer.end(), wanted.begin(), wanted.end()) == answer.end()) {
@@ -131,7 +136,8 @@ Result<Catalogue> Catalogue::parse(std::string_view tsv) {
 }
 
 const Request* Catalogue::find(std::string_view id) const {
-  for (const auto& r : requests_) if (r.id == id) return &r;
+  for (const auto& r : requests_)
+    if (r.id == id) return &r;
   return nullptr;
 }
 

@@ -1,5 +1,5 @@
-// Catalogue: the request bytes of each probe (data/probes/catalogue.tsv), with the places of the random tokens. Used by the sender (renders) and
-// the engine (validates answers). law::ProbeList reads the same file for what the law must know. Immutable; any thread.
+// Catalogue: the request bytes of each probe (data/probes/catalogue.tsv), with the places of the random tokens. Used by the sender
+// (renders) and the engine (validates answers). law::ProbeList reads the same file for what the law must know. Immutable; any thread.
 #pragma once
 
 #include <cstdint>
@@ -22,7 +22,7 @@ struct Token {
 
 struct Request {
   std::string id;
-  bool raw = false;           // sent as one datagram by nora-sender; otherwise a conversation (script.h) or a SYN
+  bool raw = false;  // sent as one datagram by nora-sender; otherwise a conversation (script.h) or a SYN
 
   // Request bytes for one target. Errors cannot happen: the template was checked when read.
   Bytes render(const Token& token, Ip target, Ip own) const;

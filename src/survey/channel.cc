@@ -16,7 +16,8 @@ Result<std::pair<Channel, Channel>> Channel::pair() {
 
 Status Channel::send(const json::Object& body, int fd) {
   auto text = json::text(body);
-  if (text.size() > max_message_bytes) return fail(Code::failed, "a message of " + std::to_string(text.size()) + " bytes is too long for the sender");
+  if (text.size() > max_message_bytes)
+    return fail(Code::failed, "a message of " + std::to_string(text.size()) + " bytes is too long for the sender");
   iovec part{text.data(), text.size()};
   msghdr message{};
   message.msg_iov = &part;

@@ -1,6 +1,7 @@
-// Engine: one survey or one check from plan to summary. Reserves a segment (leaf, fsync), has the sender emit it, collects and validates answers, commits
-// it (leaf with counts and the hash of the segment file), talks to open ports, has every byte parsed in the jail, and hands results to the spool.
-// Used by `nora scan run|resume|node`. One thread; several engines may run in one process. SIGKILL at any time, then run() again on the same directory.
+// Engine: one survey or one check from plan to summary. Reserves a segment (leaf, fsync), has the sender emit it, collects and validates
+// answers, commits it (leaf with counts and the hash of the segment file), talks to open ports, has every byte parsed in the jail, and
+// hands results to the spool. Used by `nora scan run|resume|node`. One thread; several engines may run in one process. SIGKILL at any time,
+// then run() again on the same directory.
 #pragma once
 
 #include <atomic>
@@ -22,13 +23,13 @@ namespace nora::survey {
 
 struct EngineOptions {
   law::MandateFiles files;
-  std::filesystem::path dir;            // spool directory with plan.json
+  std::filesystem::path dir;  // spool directory with plan.json
   std::string iface;
-  std::filesystem::path programs;       // folder of nora-sender and nora-parse
-  std::filesystem::path wall_status;    // written by nora-wall; empty: there is none
-  bool calibrate = true;                // ask some answering probes once more: the loss, measured
-  Span deadline{};                      // of the whole run (checks: 30 s); 0: none
-  Span at_error = Span::ms(100);        // bound of this machine's clock error
+  std::filesystem::path programs;          // folder of nora-sender and nora-parse
+  std::filesystem::path wall_status;       // written by nora-wall; empty: there is none
+  bool calibrate = true;                   // ask some answering probes once more: the loss, measured
+  Span deadline{};                         // of the whole run (checks: 30 s); 0: none
+  Span at_error = Span::ms(100);           // bound of this machine's clock error
   Span give_up_store = Span::seconds(20);  // at the end, how long to try to deliver; the rest stays in the spool
 };
 
@@ -43,9 +44,9 @@ struct Summary {
   std::uint64_t undelivered_bytes = 0;
   Span took{};
   bool complete = false;
-  std::string why;                      // when not complete
-  Code code = Code::interrupted;        // when not complete
-  json::Object to_json() const;         // {"type":"summary",…}
+  std::string why;                // when not complete
+  Code code = Code::interrupted;  // when not complete
+  json::Object to_json() const;   // {"type":"summary",…}
 };
 // 95 % Wilson score interval for `missed` of `asked`.
 std::pair<double, double> wilson(std::int64_t missed, std::int64_t asked);
@@ -53,7 +54,7 @@ std::pair<double, double> wilson(std::int64_t missed, std::int64_t asked);
 // What happens while it runs. Every function may be empty.
 struct EngineEvents {
   std::function<void(const registry::ReplyRecord&)> reply;
-  std::function<void(const json::Object&)> check_event;   // {"step":"probe","what","port","proto","result"}
+  std::function<void(const json::Object&)> check_event;  // {"step":"probe","what","port","proto","result"}
   struct Progress {
     std::uint64_t sent = 0, total = 0;
     std::int64_t received = 0, unique = 0, open_waiting = 0, replies = 0;
@@ -66,14 +67,16 @@ struct EngineEvents {
 
 // Shared by the engines of one process.
 struct EngineShared {
-  const law::Mandate& mandate;          // the engine's own copy for conversations; the sender loads its own
+  const law::Mandate& mandate;  // the engine's own copy for conversations; the sender loads its own
   const Catalogue& catalogue;
   law::Audit& audit;
-  RelayListener* relay = nullptr;       // none: no P3
+  RelayListener* relay = nullptr;  // none: no P3
   std::shared_ptr<Courtesy> courtesy = std::make_shared<Courtesy>();
 };
 
-// Runs the plan in options.dir to its end, or until *stop. sink may be null (spool only). Errors only when it cannot start; afterwards the summary tells.
-Result<Summary> run_engine(const EngineOptions& options, EngineShared& shared, ReplySink* sink, const EngineEvents& events, const std::atomic<bool>& stop, Env env);
+// Runs the plan in options.dir to its end, or until *stop. sink may be null (spool only). Errors only when it cannot start; afterwards the
+// summary tells.
+Result<Summary> run_engine(const EngineOptions& options, EngineShared& shared, ReplySink* sink, const EngineEvents& events,
+                           const std::atomic<bool>& stop, Env env);
 
 }  // namespace nora::survey

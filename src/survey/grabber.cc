@@ -33,10 +33,14 @@ SslCtx make_context() {
 
 std::string_view name(Ended ended) {
   switch (ended) {
-    case Ended::answered: return "answered";
-    case Ended::silent: return "silent";
-    case Ended::refused: return "closed";
-    case Ended::unreachable: return "unreachable";
+    case Ended::answered:
+      return "answered";
+    case Ended::silent:
+      return "silent";
+    case Ended::refused:
+      return "closed";
+    case Ended::unreachable:
+      return "unreachable";
   }
   return "?";
 }
@@ -56,7 +60,8 @@ struct Grabber::Conversation {
   Bytes certificate;
   std::string tls_version;
   bool want_write = true;
-  Conversation(Fd f, ScriptSpec spec, std::uint64_t t, Span now) : fd(std::move(f)), script(std::move(spec)), tag(t), deadline(now + conversation_deadline), quiet_since(now) {}
+  Conversation(Fd f, ScriptSpec spec, std::uint64_t t, Span now)
+      : fd(std::move(f)), script(std::move(spec)), tag(t), deadline(now + conversation_deadline), quiet_since(now) {}
 };
 
 struct Grabber::Parts {

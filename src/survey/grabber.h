@@ -1,5 +1,5 @@
-// Grabber: many TCP conversations at once over kernel TCP, each through law::connect(Permit), with an absolute deadline and a byte cap; closed by
-// one RST. Used by the engine. One thread; epoll inside, the engine waits on fd(). Bytes are never parsed here.
+// Grabber: many TCP conversations at once over kernel TCP, each through law::connect(Permit), with an absolute deadline and a byte cap;
+// closed by one RST. Used by the engine. One thread; epoll inside, the engine waits on fd(). Bytes are never parsed here.
 #pragma once
 
 #include <openssl/ssl.h>
@@ -25,8 +25,8 @@ struct Grabbed {
   std::uint64_t tag = 0;
   ScriptSpec spec;
   Ended ended = Ended::silent;
-  std::vector<Bytes> parts;      // as probes/parse.cc wants them for spec.probe
-  Instant at;                    // first byte of the answer; for refused: the RST
+  std::vector<Bytes> parts;  // as probes/parse.cc wants them for spec.probe
+  Instant at;                // first byte of the answer; for refused: the RST
   std::int64_t sent_bytes = 0, received_bytes = 0;
 };
 
@@ -41,8 +41,8 @@ class Grabber {
   Status start(const law::Permit& permit, ScriptSpec spec, std::uint64_t tag);
   // Serves what is ready and what is due; calls `done` for each conversation that ended.
   void serve(const std::function<void(Grabbed&&)>& done);
-  Span next_due() const;         // how long nothing needs to happen without an event; at most 100 ms
-  void abandon_all();            // hard stop: every connection is closed by RST
+  Span next_due() const;  // how long nothing needs to happen without an event; at most 100 ms
+  void abandon_all();     // hard stop: every connection is closed by RST
 
  private:
   struct Conversation;

@@ -24,7 +24,7 @@ namespace nora::survey {
 namespace {
 
 Status limit(int what, rlim_t value) {
-  struct rlimit r {value, value};
+  struct rlimit r{value, value};
   if (setrlimit(static_cast<__rlimit_resource>(what), &r) != 0) return fail(Code::environment, "setrlimit: " + errno_text(errno));
   return {};
 }
@@ -60,8 +60,8 @@ Status enter_jail(int fd) {
   allow(SCMP_SYS(exit_group));
   allow(SCMP_SYS(rt_sigreturn));
 #ifdef NORA_SANITIZED
-  for (int call : {SCMP_SYS(madvise), SCMP_SYS(mprotect), SCMP_SYS(mremap), SCMP_SYS(sigaltstack), SCMP_SYS(rt_sigprocmask), SCMP_SYS(sched_yield),
-                   SCMP_SYS(getpid), SCMP_SYS(gettid), SCMP_SYS(clock_gettime)})
+  for (int call : {SCMP_SYS(madvise), SCMP_SYS(mprotect), SCMP_SYS(mremap), SCMP_SYS(sigaltstack), SCMP_SYS(rt_sigprocmask),
+                   SCMP_SYS(sched_yield), SCMP_SYS(getpid), SCMP_SYS(gettid), SCMP_SYS(clock_gettime)})
     allow(call);
   bad |= seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(write), 1, SCMP_A0(SCMP_CMP_EQ, STDERR_FILENO));
 #endif

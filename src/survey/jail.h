@@ -1,5 +1,5 @@
-// The seccomp jail of nora-parse: after enter_jail() the process can read and write one descriptor, get and free memory, and exit. Nothing else:
-// any other system call kills it with SIGSYS (trust.md section 7). Used by parse_main.cc and the jail test. Irreversible.
+// The seccomp jail of nora-parse: after enter_jail() the process can read and write one descriptor, get and free memory, and exit. Nothing
+// else: any other system call kills it with SIGSYS (trust.md section 7). Used by parse_main.cc and the jail test. Irreversible.
 #pragma once
 
 #include "base/result.h"

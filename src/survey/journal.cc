@@ -13,7 +13,8 @@ constexpr std::size_t max_journal_bytes = std::size_t{4} << 30;
 
 }  // namespace
 
-// Lines: {"ev":"run"}, {"ev":"reserved","n","from","to","leaf"}, {"ev":"sent","n","sent","refused","reasons"}, {"ev":"committed","n","leaf"},
+// Lines: {"ev":"run"}, {"ev":"reserved","n","from","to","leaf"}, {"ev":"sent","n","sent","refused","reasons"},
+// {"ev":"committed","n","leaf"},
 // {"ev":"open","ip","port","n","path"}, {"ev":"visited","ip","port","path"}, {"ev":"counts",…}, {"ev":"finished"}.
 void Journal::apply(JournalState& state, const json::Object& line) {
   auto ev = json::string_or(line, "ev");
@@ -63,7 +64,9 @@ Result<JournalState> Journal::replay(std::string_view text, std::size_t& whole) 
   whole = 0;
   for (auto end = text.find('\n'); end != std::string_view::npos; end = text.find('\n', whole)) {
     auto line = json::parse_object(text.substr(whole, end - whole));
-    if (!line) return fail(Code::bad_input, "the journal is damaged at byte " + std::to_string(whole) + ": " + line.error().what, "start a new survey in another directory");
+    if (!line)
+      return fail(Code::bad_input, "the journal is damaged at byte " + std::to_string(whole) + ": " + line.error().what,
+                  "start a new survey in another directory");
     apply(state, *line);
     whole = end + 1;
   }
@@ -74,7 +77,8 @@ Result<Journal> Journal::open(const std::filesystem::path& dir) {
   Journal j;
   j.lock_ = Fd(::open((dir / "lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
   if (!j.lock_) return fail(Code::failed, dir.string() + ": " + errno_text(errno));
-  if (flock(j.lock_.get(), LOCK_EX | LOCK_NB) != 0) return fail(Code::failed, "another survey runs in " + dir.string(), "wait for it, or use another --dir");
+  if (flock(j.lock_.get(), LOCK_EX | LOCK_NB) != 0)
+    return fail(Code::failed, "another survey runs in " + dir.string(), "wait for it, or use another --dir");
   auto path = dir / "journal.ndjson";
   j.file_ = Fd(::open(path.c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0600));
   if (!j.file_) return fail(Code::failed, path.string() + ": " + errno_text(errno));
@@ -82,7 +86,8 @@ Result<Journal> Journal::open(const std::filesystem::path& dir) {
   std::size_t whole = 0;
   NORA_TRY(j.state_, replay(text, whole));
   // A crash can cut the last line; whatever it said had not been synced, so it was not acted upon.
-  if (whole < text.size() && ftruncate(j.file_.get(), static_cast<off_t>(whole)) != 0) return fail(Code::failed, path.string() + ": " + errno_text(errno));
+  if (whole < text.size() && ftruncate(j.file_.get(), static_cast<off_t>(whole)) != 0)
+    return fail(Code::failed, path.string() + ": " + errno_text(errno));
   return j;
 }
 
@@ -102,7 +107,8 @@ Status Journal::flush(bool sync) {
     NORA_CHECK(write_all(file_.get(), as_bytes(buffer_)));
     buffer_.clear();
   }
-  if (sync && fsync(file_.get()) != 0) return fail(Code::failed, "the journal cannot be synced: " + errno_text(errno), "free disk space, then `nora scan resume`");
+  if (sync && fsync(file_.get()) != 0)
+    return fail(Code::failed, "the journal cannot be synced: " + errno_text(errno), "free disk space, then `nora scan resume`");
   return {};
 }
 

@@ -1,6 +1,6 @@
-// Journal: what a run has done, so that a run killed at any moment goes on: segments reserved, sent, committed; ports found open; ports visited.
-// Append-only lines in the spool directory (journal.ndjson); reserve and commit are on the disk before the next step. Used by the engine, `nora scan
-// status`. One process at a time: the directory is locked.
+// Journal: what a run has done, so that a run killed at any moment goes on: segments reserved, sent, committed; ports found open; ports
+// visited. Append-only lines in the spool directory (journal.ndjson); reserve and commit are on the disk before the next step. Used by the
+// engine, `nora scan status`. One process at a time: the directory is locked.
 #pragma once
 
 #include <cstdint>
@@ -20,7 +20,7 @@ struct JournalState {
   struct Segment {
     std::uint64_t from = 0, to = 0;
     bool sent = false, committed = false;
-    int times = 0;                     // how often it was reserved: above 1 = it was in doubt and sent again
+    int times = 0;  // how often it was reserved: above 1 = it was in doubt and sent again
     std::int64_t frames = 0, refused = 0;
   };
   std::map<std::int64_t, Segment> segments;
@@ -28,12 +28,12 @@ struct JournalState {
     Ip ip;
     std::uint16_t port = 0;
     std::int64_t segment = 0;
-    std::string path;                  // of a UPnP description; empty for a port found by SYN
+    std::string path;  // of a UPnP description; empty for a port found by SYN
     auto operator<=>(const Open&) const = default;
   };
   std::set<Open> to_visit;
   std::int64_t received = 0, unique = 0, duplicates = 0, replies = 0, conversations = 0;  // counts of earlier runs
-  Span earlier{};                      // time that earlier runs took
+  Span earlier{};                                                                         // time that earlier runs took
   std::map<std::string, std::int64_t> refused_by;
   bool finished = false;
   int runs = 0;
@@ -46,7 +46,7 @@ class Journal {
   // Reads only, without the lock, for `nora scan status`.
   static Result<JournalState> read(const std::filesystem::path& dir);
   const JournalState& state() const { return state_; }
-  void add(json::Object line);         // buffered; applied to state() at once
+  void add(json::Object line);  // buffered; applied to state() at once
   Status flush(bool sync);
 
  private:

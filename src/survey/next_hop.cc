@@ -91,7 +91,8 @@ Result<Ip> gateway(int index, Ip dest) {
       if (a->rta_type == RTA_GATEWAY)
         if (auto ip = Ip::from_bytes(ByteView(static_cast<const std::uint8_t*>(RTA_DATA(a)), RTA_PAYLOAD(a)))) via = *ip;
   });
-  if (!asked) return fail(Code::environment, "there is no route to " + dest.text() + ": " + asked.error().what, "add a route in the scan namespace");
+  if (!asked)
+    return fail(Code::environment, "there is no route to " + dest.text() + ": " + asked.error().what, "add a route in the scan namespace");
   return via;
 }
 

@@ -1,5 +1,6 @@
-// Who gets the Ethernet frame: the MAC of the gateway to an address, from the kernel's routes and its neighbour table, or by ARP. Used by the sender
-// before it drops its rights. Nothing but ARP is ever sent here. IPv6 neighbours must be in the table (static, or resolved by the kernel).
+// Who gets the Ethernet frame: the MAC of the gateway to an address, from the kernel's routes and its neighbour table, or by ARP. Used by
+// the sender before it drops its rights. Nothing but ARP is ever sent here. IPv6 neighbours must be in the table (static, or resolved by
+// the kernel).
 #pragma once
 
 #include <string_view>

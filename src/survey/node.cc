@@ -62,7 +62,8 @@ Status Worker::work(const registry::Job& job) {
   registry::Jobs jobs(registry_->db());
   auto finish = [&](bool ok, std::string_view result) { return jobs.finish(job.id, job.fence, ok, result, env_.clock.now()); };
   auto event = [&](const json::Object& line) {
-    if (auto put = jobs.append_event(job.id, job.fence, env_.clock.now(), json::text(line)); !put) env_.log.warn("job " + std::to_string(job.id) + ": " + put.error().text());
+    if (auto put = jobs.append_event(job.id, job.fence, env_.clock.now(), json::text(line)); !put)
+      env_.log.warn("job " + std::to_string(job.id) + ": " + put.error().text());
   };
   auto options = o_.engine;
   options.dir = o_.engine.dir / (job.kind + "-" + std::to_string(job.id));
@@ -87,7 +88,8 @@ Status Worker::work(const registry::Job& job) {
   events.progress = [&](const EngineEvents::Progress&) {
     if (env_.clock.monotonic() - renewed < renew_every) return;
     renewed = env_.clock.monotonic();
-    if (auto r = jobs.renew(job.id, job.fence, env_.clock.now() + registry::job_lease); !r) env_.log.warn("job " + std::to_string(job.id) + ": " + r.error().text());
+    if (auto r = jobs.renew(job.id, job.fence, env_.clock.now() + registry::job_lease); !r)
+      env_.log.warn("job " + std::to_string(job.id) + ": " + r.error().text());
   };
   auto summary = run_engine(options, shared_, sink_.get(), events, stop_, env_);
   if (!summary) return finish(false, summary.error().text());

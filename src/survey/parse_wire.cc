@@ -113,12 +113,15 @@ std::optional<WireResult> decode_result(ByteView body) {
   // The words that Nora acts on must be plain: a path is sent out again, a protocol name is stored as a word.
   auto plain = [](std::string_view s, std::size_t limit) {
     if (s.size() > limit) return false;
-    for (char c : s) if (c <= ' ' || c > '~') return false;
+    for (char c : s)
+      if (c <= ' ' || c > '~') return false;
     return true;
   };
   if (!plain(p.protocol, 32) || !plain(p.redirect, 256) || !plain(p.location_path, 256)) return std::nullopt;
-  if ((!p.redirect.empty() && p.redirect.front() != '/') || (!p.location_path.empty() && p.location_path.front() != '/')) return std::nullopt;
-  for (const auto& k : p.keys) if (!plain(k.key, 64)) return std::nullopt;
+  if ((!p.redirect.empty() && p.redirect.front() != '/') || (!p.location_path.empty() && p.location_path.front() != '/'))
+    return std::nullopt;
+  for (const auto& k : p.keys)
+    if (!plain(k.key, 64)) return std::nullopt;
   return out;
 }
 

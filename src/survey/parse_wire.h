@@ -1,5 +1,6 @@
 // The bytes between the engine and nora-parse: length-prefixed items one way, length-prefixed results the other. Used by both ends.
-// The engine treats results as hostile (a parser may have been taken over): every length is checked. Pure; fuzzed (fuzz/parse_wire_fuzz.cc).
+// The engine treats results as hostile (a parser may have been taken over): every length is checked. Pure; fuzzed
+// (fuzz/parse_wire_fuzz.cc).
 #pragma once
 
 #include <cstdint>
@@ -21,9 +22,9 @@ struct WireResult {
   Parsed parsed;
 };
 
-Bytes encode(const WireItem& item);       // with the 4-byte length in front
+Bytes encode(const WireItem& item);  // with the 4-byte length in front
 Bytes encode(const WireResult& result);
-std::optional<WireItem> decode_item(ByteView body);      // body: without the length; nothing when malformed
+std::optional<WireItem> decode_item(ByteView body);  // body: without the length; nothing when malformed
 std::optional<WireResult> decode_result(ByteView body);
 
 // Cuts the next whole frame off the front of `buffer`. malformed is set when a length is beyond max_frame_body.

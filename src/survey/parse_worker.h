@@ -1,4 +1,5 @@
-// The loop of nora-parse: read an item, parse it, write the result, until the other end closes. Used by parse_main.cc. One thread, blocking.
+// The loop of nora-parse: read an item, parse it, write the result, until the other end closes. Used by parse_main.cc. One thread,
+// blocking.
 #pragma once
 
 namespace nora::survey {

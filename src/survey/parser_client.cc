@@ -26,7 +26,8 @@ Status ParserClient::start() {
   int pair[2];
   if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0) return fail(Code::environment, "socketpair: " + errno_text(errno));
   Fd ours(pair[0]), theirs(pair[1]);
-  if (access(program_.c_str(), X_OK) != 0) return fail(Code::environment, "the parser " + program_.string() + " cannot be run: " + errno_text(errno));
+  if (access(program_.c_str(), X_OK) != 0)
+    return fail(Code::environment, "the parser " + program_.string() + " cannot be run: " + errno_text(errno));
   pid_t parent = getpid();
   pid_ = fork();
   if (pid_ < 0) return fail(Code::environment, "fork: " + errno_text(errno));
@@ -79,7 +80,9 @@ void ParserClient::died() {
     waiting_.push_front(std::move(flight_.back()));
     flight_.pop_back();
   }
-  env_.log.warn("nora-parse died" + (culprit ? " over an answer of " + culprit->item.ip + " port " + std::to_string(culprit->item.port) : std::string()) + "; it is started again");
+  env_.log.warn("nora-parse died" +
+                (culprit ? " over an answer of " + culprit->item.ip + " port " + std::to_string(culprit->item.port) : std::string()) +
+                "; it is started again");
   if (++starts_in_a_row_ > 20) {
     env_.log.error("nora-parse dies at every start; answers are marked as not parsed");
     stop();

@@ -23,13 +23,13 @@ class ParserClient {
   ParserClient(std::filesystem::path program, Env env) : program_(std::move(program)), env_(env) {}
   ~ParserClient();
   ParserClient(const ParserClient&) = delete;
-  Status start();                       // Errors: environment (program missing)
+  Status start();  // Errors: environment (program missing)
   bool full() const { return waiting_.size() + flight_.size() >= max_waiting; }
   bool idle() const { return waiting_.empty() && flight_.empty(); }
   void submit(Item item, Done done);
   int fd() const { return fd_.get(); }  // changes after a restart
   bool wants_write() const { return !out_.empty(); }
-  void serve();                         // reads, writes, restarts
+  void serve();  // reads, writes, restarts
   int pid() const { return pid_; }
   std::uint64_t deaths() const { return deaths_; }
 

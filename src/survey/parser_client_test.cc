@@ -24,7 +24,9 @@ TEST(ParserClient, ParsesInOrder) {
   ASSERT_TRUE(client.start());
   std::vector<std::string> titles;
   for (int i = 0; i < 500; ++i)
-    client.submit(page(i), [&](Item&&, std::optional<Parsed>&& p) { titles.push_back(p && p->find("html_title") ? *p->find("html_title") : "none"); });
+    client.submit(page(i), [&](Item&&, std::optional<Parsed>&& p) {
+      titles.push_back(p && p->find("html_title") ? *p->find("html_title") : "none");
+    });
   drain(client);
   ASSERT_EQ(titles.size(), 500u);
   for (int i = 0; i < 500; ++i) EXPECT_EQ(titles[static_cast<std::size_t>(i)], std::to_string(i));
@@ -36,8 +38,7 @@ TEST(ParserClient, AKilledParserCostsOneItem) {
   ASSERT_TRUE(client.start());
   int good = 0, marked = 0;
   kill(client.pid(), SIGKILL);
-  for (int i = 0; i < 50; ++i)
-    client.submit(page(i), [&](Item&&, std::optional<Parsed>&& p) { p ? ++good : ++marked; });
+  for (int i = 0; i < 50; ++i) client.submit(page(i), [&](Item&&, std::optional<Parsed>&& p) { p ? ++good : ++marked; });
   drain(client);
   EXPECT_EQ(good, 49);
   EXPECT_EQ(marked, 1);

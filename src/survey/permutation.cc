@@ -16,21 +16,40 @@ std::uint64_t siphash(const Key& key, const std::uint8_t* data, std::size_t n) {
   std::uint64_t k0 = load(key.data()), k1 = load(key.data() + 8);
   std::uint64_t v0 = k0 ^ 0x736f6d6570736575, v1 = k1 ^ 0x646f72616e646f6d, v2 = k0 ^ 0x6c7967656e657261, v3 = k1 ^ 0x7465646279746573;
   auto round = [&] {
-    v0 += v1; v1 = std::rotl(v1, 13); v1 ^= v0; v0 = std::rotl(v0, 32);
-    v2 += v3; v3 = std::rotl(v3, 16); v3 ^= v2;
-    v0 += v3; v3 = std::rotl(v3, 21); v3 ^= v0;
-    v2 += v1; v1 = std::rotl(v1, 17); v1 ^= v2; v2 = std::rotl(v2, 32);
+    v0 += v1;
+    v1 = std::rotl(v1, 13);
+    v1 ^= v0;
+    v0 = std::rotl(v0, 32);
+    v2 += v3;
+    v3 = std::rotl(v3, 16);
+    v3 ^= v2;
+    v0 += v3;
+    v3 = std::rotl(v3, 21);
+    v3 ^= v0;
+    v2 += v1;
+    v1 = std::rotl(v1, 17);
+    v1 ^= v2;
+    v2 = std::rotl(v2, 32);
   };
   std::size_t whole = n / 8 * 8;
   for (std::size_t i = 0; i < whole; i += 8) {
     auto m = load(data + i);
-    v3 ^= m; round(); round(); v0 ^= m;
+    v3 ^= m;
+    round();
+    round();
+    v0 ^= m;
   }
   std::uint64_t last = std::uint64_t{n & 0xff} << 56;
   for (std::size_t i = whole; i < n; ++i) last |= std::uint64_t{data[i]} << (8 * (i - whole));
-  v3 ^= last; round(); round(); v0 ^= last;
+  v3 ^= last;
+  round();
+  round();
+  v0 ^= last;
   v2 ^= 0xff;
-  round(); round(); round(); round();
+  round();
+  round();
+  round();
+  round();
   return v0 ^ v1 ^ v2 ^ v3;
 }
 

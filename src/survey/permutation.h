@@ -1,5 +1,5 @@
-// Permutation: a keyed bijection of [0, n) for any n: balanced Feistel network with cycle walking. Used by the sender (walks) and the engine.
-// Immutable; any thread. The state of a walk is one 64-bit index (survey.md section 8): resume needs nothing else.
+// Permutation: a keyed bijection of [0, n) for any n: balanced Feistel network with cycle walking. Used by the sender (walks) and the
+// engine. Immutable; any thread. The state of a walk is one 64-bit index (survey.md section 8): resume needs nothing else.
 #pragma once
 
 #include <array>
@@ -16,8 +16,8 @@ class Permutation {
  public:
   Permutation(std::uint64_t n, const Key& key);
   std::uint64_t size() const { return n_; }
-  std::uint64_t at(std::uint64_t i) const;       // i < size()
-  std::uint64_t place(std::uint64_t x) const;    // at(place(x)) == x: which segment a probe belongs to
+  std::uint64_t at(std::uint64_t i) const;     // i < size()
+  std::uint64_t place(std::uint64_t x) const;  // at(place(x)) == x: which segment a probe belongs to
 
  private:
   static constexpr int rounds = 6;

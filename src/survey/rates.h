@@ -22,11 +22,14 @@ inline law::MandateText with_share(law::MandateText m, std::uint32_t percent, st
   return m;
 }
 inline law::MandateText probe_rates(const law::MandateText& m) { return with_share(m, probe_share_percent, 1); }
-inline law::MandateText conversation_rates(const law::MandateText& m) { return with_share(m, 100 - probe_share_percent, frames_per_conversation); }
+inline law::MandateText conversation_rates(const law::MandateText& m) {
+  return with_share(m, 100 - probe_share_percent, frames_per_conversation);
+}
 
 inline double survey_pps(const law::MandateText& m, std::uint64_t networks24) {
   auto p = probe_rates(m);
-  return std::max(1.0, std::min<double>(p.rate_total_pps, static_cast<double>(p.rate_per_24_pps) * static_cast<double>(std::max<std::uint64_t>(1, networks24))));
+  return std::max(1.0, std::min<double>(p.rate_total_pps, static_cast<double>(p.rate_per_24_pps) *
+                                                              static_cast<double>(std::max<std::uint64_t>(1, networks24))));
 }
 
 }  // namespace nora::survey

@@ -23,7 +23,8 @@ Result<std::vector<Record>> read_records(ByteView file) {
   std::vector<Record> out;
   out.reserve(file.size() / record_bytes);
   for (std::size_t at = 0; at < file.size(); at += record_bytes)
-    out.push_back({{static_cast<std::int64_t>(get_u64(&file[at]))}, get_u64(&file[at + 8]), get_u16be(&file[at + 16]), get_u16be(&file[at + 18])});
+    out.push_back(
+        {{static_cast<std::int64_t>(get_u64(&file[at]))}, get_u64(&file[at + 8]), get_u16be(&file[at + 16]), get_u16be(&file[at + 18])});
   return out;
 }
 

@@ -1,5 +1,6 @@
-// The segment file: one record of 20 bytes per probe sent, in order; its SHA-256 stands in the leaf. Used by the sender (writes), `nora scan
-// status` and auditors (read). Big endian: t (8, microseconds UTC), destination (8, Space::record_address), port (2), probe (2, place in the catalogue).
+// The segment file: one record of 20 bytes per probe sent, in order; its SHA-256 stands in the leaf. Used by the sender (writes), `nora
+// scan status` and auditors (read). Big endian: t (8, microseconds UTC), destination (8, Space::record_address), port (2), probe (2, place
+// in the catalogue).
 #pragma once
 
 #include <cstdint>

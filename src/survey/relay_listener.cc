@@ -27,10 +27,11 @@ struct Client {
 }  // namespace
 
 RelayListener::RelayListener(const law::MandateText& mandate, const SigningKey& key, Env env) : key_(key), env_(env) {
-  for (const auto& l : mandate.listeners) if (l.proto == Proto::tcp) listeners_.push_back(l);
-  page_ = "<!doctype html><meta charset=utf-8><title>Survey of stray IoT devices</title><h1>Survey of stray IoT devices</h1><p>" + to_html(mandate.authority) + " - " +
-          to_html(mandate.purpose) + "<p>Legal basis: " + to_html(mandate.legal_basis) + "<p>Contact, also to be left out: " + to_html(mandate.contact) +
-          "<p>The survey never logs in and changes nothing.\n";
+  for (const auto& l : mandate.listeners)
+    if (l.proto == Proto::tcp) listeners_.push_back(l);
+  page_ = "<!doctype html><meta charset=utf-8><title>Survey of stray IoT devices</title><h1>Survey of stray IoT devices</h1><p>" +
+          to_html(mandate.authority) + " - " + to_html(mandate.purpose) + "<p>Legal basis: " + to_html(mandate.legal_basis) +
+          "<p>Contact, also to be left out: " + to_html(mandate.contact) + "<p>The survey never logs in and changes nothing.\n";
 }
 
 RelayListener::~RelayListener() {
@@ -63,7 +64,8 @@ Status RelayListener::start() {
     }
     if (bind(fd.get(), reinterpret_cast<sockaddr*>(&a), n) != 0 || listen(fd.get(), 64) != 0) {
       if (errno == EADDRINUSE) continue;
-      return fail(Code::environment, "the mandate's listener " + l.ip.text() + " port " + std::to_string(l.port.value) + " cannot be opened: " + errno_text(errno));
+      return fail(Code::environment, "the mandate's listener " + l.ip.text() + " port " + std::to_string(l.port.value) +
+                                         " cannot be opened: " + errno_text(errno));
     }
     sockets_.push_back(std::move(fd));
   }
@@ -74,7 +76,8 @@ Status RelayListener::start() {
 std::string RelayListener::url(bool v4, std::string_view token) const {
   for (const auto& l : listeners_)
     if (l.ip.is_v4() == v4)
-      return "http://" + (v4 ? l.ip.text() : "[" + l.ip.text() + "]") + ":" + std::to_string(l.port.value) + std::string(relay_path) + std::string(token);
+      return "http://" + (v4 ? l.ip.text() : "[" + l.ip.text() + "]") + ":" + std::to_string(l.port.value) + std::string(relay_path) +
+             std::string(token);
   return {};
 }
 
@@ -97,15 +100,19 @@ std::string RelayListener::answer(std::string_view request) {
   std::string body = page_, type = "text/html; charset=utf-8";
   if (path.starts_with(relay_path)) {
     auto token = path.substr(relay_path.size());
-    bool good = token.size() == 16 && std::all_of(token.begin(), token.end(), [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });
+    bool good = token.size() == 16 &&
+                std::all_of(token.begin(), token.end(), [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });
     if (good) {
       body = secret(token) + "\n";
       type = "text/plain";
-      seen_.with([&](auto& s) { if (s.size() < max_seen) s.insert(std::string(token)); });
+      seen_.with([&](auto& s) {
+        if (s.size() < max_seen) s.insert(std::string(token));
+      });
       env_.log.info("relay proof: token " + std::string(token) + " was asked for");
     }
   }
-  return "HTTP/1.1 200 OK\r\nContent-Type: " + type + "\r\nContent-Length: " + std::to_string(body.size()) + "\r\nConnection: close\r\n\r\n" + body;
+  return "HTTP/1.1 200 OK\r\nContent-Type: " + type + "\r\nContent-Length: " + std::to_string(body.size()) +
+         "\r\nConnection: close\r\n\r\n" + body;
 }
 
 void RelayListener::run() {

@@ -1,6 +1,7 @@
-// RelayListener: the mandate's own web listener for the P3 proof: a proxy that fetches a token from here has relayed. Used by the engine and the node.
-// Serves two things: /nora-relay/<token> -> a secret that only holders of the party's key can compute; everything else -> who surveys, and why.
-// A thread of its own; at most max_clients at once, 4 s and 4 KiB each. Several processes of the party may run: the first holds the port.
+// RelayListener: the mandate's own web listener for the P3 proof: a proxy that fetches a token from here has relayed. Used by the engine
+// and the node. Serves two things: /nora-relay/<token> -> a secret that only holders of the party's key can compute; everything else -> who
+// surveys, and why. A thread of its own; at most max_clients at once, 4 s and 4 KiB each. Several processes of the party may run: the first
+// holds the port.
 #pragma once
 
 #include <atomic>
@@ -23,12 +24,13 @@ class RelayListener {
   RelayListener(const law::MandateText& mandate, const SigningKey& key, Env env);
   ~RelayListener();
   RelayListener(const RelayListener&) = delete;
-  // Binds the mandate's TCP listener of this family. Port taken: another process of ours serves it; holding() is then false and that is no error.
+  // Binds the mandate's TCP listener of this family. Port taken: another process of ours serves it; holding() is then false and that is no
+  // error.
   Status start();
   bool holding() const { return !sockets_.empty(); }
-  std::string url(bool v4, std::string_view token) const;    // "" when the mandate has no listener of this family
+  std::string url(bool v4, std::string_view token) const;  // "" when the mandate has no listener of this family
   std::string secret(std::string_view token) const;
-  bool seen(std::string_view token);                         // somebody asked for it here (true when another process holds the port)
+  bool seen(std::string_view token);  // somebody asked for it here (true when another process holds the port)
 
  private:
   void run();

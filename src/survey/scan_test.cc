@@ -1,4 +1,5 @@
-// The survey on real wires: engine, sender and jailed parser against a far namespace that counts every frame. Needs user namespaces and iproute2.
+// The survey on real wires: engine, sender and jailed parser against a far namespace that counts every frame. Needs user namespaces and
+// iproute2.
 #include <gtest/gtest.h>
 #include <sys/wait.h>
 
@@ -127,7 +128,8 @@ TEST(Scan, EveryProbeOnceEveryAnswerStored) {
     CHECK_OR(21, spool.replies.size() == 128, "replies " + std::to_string(spool.replies.size()));
     auto key = SigningKey::load(fresh.path / "key");
     auto audit = law::audit_verify(fresh.path / "audit", key->public_key());
-    CHECK_OR(22, audit && audit->size == 10, audit ? std::to_string(audit->size) : audit.error().text());  // 4 segments and the calibration, two leaves each
+    CHECK_OR(22, audit && audit->size == 10,
+             audit ? std::to_string(audit->size) : audit.error().text());  // 4 segments and the calibration, two leaves each
     // The segment files name exactly what was sent.
     std::size_t records = 0;
     for (int n = 0; n < 5; ++n) {
@@ -140,7 +142,44 @@ TEST(Scan, EveryProbeOnceEveryAnswerStored) {
   }));
 }
 
-// trust.md section 8: killed at random points; afterwards no target is skipped and at most the reserved segment went out twice.
+// What nora-sender may still do while it sends: nothing.
+std::string sender_status() {
+  for (const auto& entry : std::filesystem::directory_iterator("/proc")) {
+    auto name = read_file(entry.path() / "comm", 64);
+    if (!name || *name != "nora-sender\n") continue;
+    auto parent = read_file(entry.path() / "status", 1u << 16);
+    if (parent && parent->find("PPid:\t" + std::to_string(getpid()) + "\n") != std::string::npos) return *parent;
+  }
+  return {};
+}
+
+TEST(Scan, TheSenderHasNoRightsWhileItSends) {
+  Fresh fresh;
+  expect_clean(net::in_namespace("true", [&] {
+    World world;
+    CHECK_OR(10, world.make(), "no world");
+    SystemEnv system("test");
+    Trial run{fresh.path, world_mandate(fresh.path, 200, 20)};
+    run.segment_size = 128;
+    CHECK_OR(11, run.plan(system.env()), "no plan");
+    std::atomic<bool> stop = false;
+    std::string status;
+    std::thread look([&] {
+      while (world.counts->total == 0) usleep(10'000);
+      status = sender_status();
+      stop = true;
+    });
+    auto summary = run.go(system.env(), stop);
+    look.join();
+    CHECK_OR(12, summary, summary.error().text());
+    for (auto line : {"CapEff:\t0000000000000000", "CapPrm:\t0000000000000000", "CapInh:\t0000000000000000", "CapBnd:\t0000000000000000",
+                      "NoNewPrivs:\t1"})
+      CHECK_OR(13, status.find(line) != std::string::npos, std::string("missing ") + line + " in\n" + status);
+    return 0;
+  }));
+}
+
+// Killed at several points; afterwards no target is skipped and at most the reserved segment went out twice.
 TEST(Scan, KilledAnywhereAndResumed) {
   std::srand(7);
   for (int kill_after_ms : {50, 230}) {
@@ -185,7 +224,8 @@ TEST(Scan, KilledAnywhereAndResumed) {
         doubled += std::max(0, world.counts->dns[i] - 2);
       }
       CHECK_OR(13, skipped == 0, "skipped " + std::to_string(skipped));
-      CHECK_OR(14, doubled <= kills * static_cast<int>(run.segment_size), "doubled " + std::to_string(doubled) + " after " + std::to_string(kills) + " kills");
+      CHECK_OR(14, doubled <= kills * static_cast<int>(run.segment_size),
+               "doubled " + std::to_string(doubled) + " after " + std::to_string(kills) + " kills");
       int logged = 0;
       for (const auto& [n, s] : journal->segments) logged += s.times - 1;
       CHECK_OR(15, logged <= kills && doubled <= logged * static_cast<int>(run.segment_size), "repeats are not in the journal");
@@ -329,9 +369,10 @@ TEST(Node, ACheckIsOneAddressAndIsTold) {
     std::set<std::string> lines;
     auto told = jobs.events_after(*good, 0);
     for (const auto& e : *told) lines.insert(e.line);
-    for (auto wanted : {"{\"step\":\"started\"}", "{\"step\":\"probe\",\"what\":\"http\",\"port\":80,\"proto\":\"tcp\",\"result\":\"open\"}",
-                        "{\"step\":\"probe\",\"what\":\"http\",\"port\":80,\"proto\":\"tcp\",\"result\":\"answered\"}",
-                        "{\"step\":\"probe\",\"what\":\"telnet\",\"port\":23,\"proto\":\"tcp\",\"result\":\"answered\"}"})
+    for (auto wanted :
+         {"{\"step\":\"started\"}", "{\"step\":\"probe\",\"what\":\"http\",\"port\":80,\"proto\":\"tcp\",\"result\":\"open\"}",
+          "{\"step\":\"probe\",\"what\":\"http\",\"port\":80,\"proto\":\"tcp\",\"result\":\"answered\"}",
+          "{\"step\":\"probe\",\"what\":\"telnet\",\"port\":23,\"proto\":\"tcp\",\"result\":\"answered\"}"})
       CHECK_OR(17, lines.contains(wanted), std::string("no event ") + wanted);
     auto seen = registry->observations_of(ip);
     CHECK_OR(18, seen && seen->size() == 2, "observations");
@@ -343,7 +384,10 @@ TEST(Node, ACheckIsOneAddressAndIsTold) {
     auto surveys = registry->surveys();
     CHECK_OR(20, surveys && surveys->size() == 1 && surveys->front().kind == "check" && surveys->front().finished, "survey row");
     auto segments = registry->segments(surveys->front().id);
-    CHECK_OR(21, segments && segments->size() == 1 && segments->front().state == registry::SegmentState::committed && segments->front().sent == 4, "segment row");
+    CHECK_OR(
+        21,
+        segments && segments->size() == 1 && segments->front().state == registry::SegmentState::committed && segments->front().sent == 4,
+        "segment row");
     int elsewhere = world.counts->total - world.counts->syn[7][0] - world.counts->syn[7][1] - world.counts->dns[7];
     CHECK_OR(22, elsewhere == 0 && world.counts->outside == 0, "probes to other addresses");
     return 0;

@@ -21,8 +21,8 @@ std::string host_port(const ScriptSpec& s) {
 }
 
 Bytes rtsp_request(const ScriptSpec& s, std::string_view method, std::string_view path, int sequence) {
-  std::string text = std::string(method) + " rtsp://" + host_text(s) + ":" + std::to_string(s.port) + std::string(path) + " RTSP/1.0\r\nCSeq: " + std::to_string(sequence) +
-                     "\r\nUser-Agent: " + user_agent(s.own) + "\r\n";
+  std::string text = std::string(method) + " rtsp://" + host_text(s) + ":" + std::to_string(s.port) + std::string(path) +
+                     " RTSP/1.0\r\nCSeq: " + std::to_string(sequence) + "\r\nUser-Agent: " + user_agent(s.own) + "\r\n";
   if (method == "DESCRIBE") text += "Accept: application/sdp\r\n";
   return to_bytes(text + "\r\n");
 }
@@ -44,7 +44,8 @@ Bytes ipp_request(const ScriptSpec& s, std::uint16_t operation, std::string_view
   attribute(0x48, "attributes-natural-language", "en");
   if (uri) attribute(0x45, "printer-uri", "ipp://" + host_text(s) + ":" + std::to_string(s.port) + std::string(path));
   attribute(0x44, "requested-attributes", "printer-make-and-model");
-  for (auto name : {"printer-name", "printer-info", "printer-state", "printer-firmware-string-version", "printer-device-id"}) attribute(0x44, "", name);
+  for (auto name : {"printer-name", "printer-info", "printer-state", "printer-firmware-string-version", "printer-device-id"})
+    attribute(0x44, "", name);
   body.push_back(3);
   auto out = to_bytes("POST " + std::string(path) + " HTTP/1.1\r\nHost: " + host_port(s) + "\r\nUser-Agent: " + user_agent(s.own) +
                       "\r\nContent-Type: application/ipp\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n");
@@ -52,9 +53,9 @@ Bytes ipp_request(const ScriptSpec& s, std::uint16_t operation, std::string_view
   return out;
 }
 
-// Our half of an SSH key exchange up to the server's host key, and no further (RFC 4253 section 7, RFC 8731): the key tells the same device at two
-// addresses apart from two like it. Nothing is authenticated and no user is named; we hang up when the key has come. The bytes are fixed: an ephemeral
-// value that is never used (the public key of RFC 7748 section 6.1) needs no secret behind it.
+// Our half of an SSH key exchange up to the server's host key, and no further (RFC 4253 section 7, RFC 8731): the key tells the same device
+// at two addresses apart from two like it. Nothing is authenticated and no user is named; we hang up when the key has come. The bytes are
+// fixed: an ephemeral value that is never used (the public key of RFC 7748 section 6.1) needs no secret behind it.
 void put_ssh_packet(Bytes& out, const Bytes& payload) {
   const std::size_t padding = 4 + (8 - (5 + payload.size() + 4) % 8) % 8;
   put_u32be(out, static_cast<std::uint32_t>(1 + payload.size() + padding));
@@ -64,16 +65,23 @@ void put_ssh_packet(Bytes& out, const Bytes& payload) {
 }
 
 Bytes ssh_key_request() {
-  constexpr std::string_view lists[] = {"curve25519-sha256,curve25519-sha256@libssh.org", "ssh-ed25519,ecdsa-sha2-nistp256,rsa-sha2-256,rsa-sha2-512,ssh-rsa",
-                                        "aes128-ctr,aes256-ctr,chacha20-poly1305@openssh.com,aes128-cbc", "aes128-ctr,aes256-ctr,chacha20-poly1305@openssh.com,aes128-cbc",
-                                        "hmac-sha2-256,hmac-sha1", "hmac-sha2-256,hmac-sha1", "none", "none", "", ""};
+  constexpr std::string_view lists[] = {"curve25519-sha256,curve25519-sha256@libssh.org",
+                                        "ssh-ed25519,ecdsa-sha2-nistp256,rsa-sha2-256,rsa-sha2-512,ssh-rsa",
+                                        "aes128-ctr,aes256-ctr,chacha20-poly1305@openssh.com,aes128-cbc",
+                                        "aes128-ctr,aes256-ctr,chacha20-poly1305@openssh.com,aes128-cbc",
+                                        "hmac-sha2-256,hmac-sha1",
+                                        "hmac-sha2-256,hmac-sha1",
+                                        "none",
+                                        "none",
+                                        "",
+                                        ""};
   Bytes hello = {20};
   hello.insert(hello.end(), 16, 0x4e);  // cookie
   for (auto list : lists) {
     put_u32be(hello, static_cast<std::uint32_t>(list.size()));
     hello.insert(hello.end(), list.begin(), list.end());
   }
-  hello.insert(hello.end(), 5, 0);      // no guess follows; reserved
+  hello.insert(hello.end(), 5, 0);  // no guess follows; reserved
   Bytes ask = {30};
   put_u32be(ask, 32);
   const auto point = *from_hex("8520f0098930a754748b7ddcb43ef75a0dbf3a0d26381af4eba4a98eaa9b4e6a");
@@ -109,7 +117,8 @@ std::string user_agent(std::string_view own) {
 }
 
 Bytes http_request(const ScriptSpec& s) {
-  return to_bytes("GET " + s.path + " HTTP/1.1\r\nHost: " + host_port(s) + "\r\nUser-Agent: " + user_agent(s.own) + "\r\nAccept: */*\r\nConnection: close\r\n\r\n");
+  return to_bytes("GET " + s.path + " HTTP/1.1\r\nHost: " + host_port(s) + "\r\nUser-Agent: " + user_agent(s.own) +
+                  "\r\nAccept: */*\r\nConnection: close\r\n\r\n");
 }
 
 Script::Script(ScriptSpec spec) : spec_(std::move(spec)) {}
@@ -118,13 +127,14 @@ Reaction Script::connected() {
   const auto& p = spec_.probe;
   if (p == "http" || p == "https" || p == "upnp") return {http_request(spec_)};
   if (p == "rtsp") return {rtsp_request(spec_, "OPTIONS", "/", 1)};
-  if (p == "mqtt") return {*from_hex("101000044d5154540402003c00046e6f7261")};       // CONNECT, clean session, client id "nora", no user name
+  if (p == "mqtt") return {*from_hex("101000044d5154540402003c00046e6f7261")};  // CONNECT, clean session, client id "nora", no user name
   if (p == "socks5") return {*from_hex("050100")};
   if (p == "modbus") return {*from_hex("000100000005012b0e0100")};
   if (p == "ipp") return {ipp_request(spec_, 0x000b, "/ipp/print", true)};
   if (p == "http-relay") {
     auto host = spec_.relay_url.substr(7, spec_.relay_url.find('/', 7) - 7);
-    return {to_bytes("GET " + spec_.relay_url + " HTTP/1.1\r\nHost: " + host + "\r\nUser-Agent: " + user_agent(spec_.own) + "\r\nAccept: */*\r\nConnection: close\r\n\r\n")};
+    return {to_bytes("GET " + spec_.relay_url + " HTTP/1.1\r\nHost: " + host + "\r\nUser-Agent: " + user_agent(spec_.own) +
+                     "\r\nAccept: */*\r\nConnection: close\r\n\r\n")};
   }
   return {};
 }
@@ -190,7 +200,8 @@ Reaction Script::received(ByteView part) {
   const auto& p = spec_.probe;
   if (p == "listen") return listen(part);
   auto word = recognise(part);
-  if (p == "http" || p == "https" || p == "upnp" || p == "http-relay") return {.done = word == "http" ? whole_answer(part, false) : word == "tls" || word == "rtsp"};
+  if (p == "http" || p == "https" || p == "upnp" || p == "http-relay")
+    return {.done = word == "http" ? whole_answer(part, false) : word == "tls" || word == "rtsp"};
   if (p == "rtsp") {
     if (word != "rtsp") return {.done = word == "http" || word == "tls"};
     if (!whole_answer(part, true)) return {};

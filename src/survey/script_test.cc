@@ -19,19 +19,30 @@ ScriptSpec spec(std::string probe, std::uint16_t port) {
 std::string first(std::string probe, std::uint16_t port) { return to_string(Script(spec(std::move(probe), port)).connected().send); }
 
 TEST(Script, GoldenFirstWords) {
-  EXPECT_EQ(first("http", 80), "GET / HTTP/1.1\r\nHost: 203.0.113.7\r\nUser-Agent: Nora-Survey (+http://192.0.2.10/)\r\nAccept: */*\r\nConnection: close\r\n\r\n");
-  EXPECT_EQ(first("http", 8080), "GET / HTTP/1.1\r\nHost: 203.0.113.7:8080\r\nUser-Agent: Nora-Survey (+http://192.0.2.10/)\r\nAccept: */*\r\nConnection: close\r\n\r\n");
-  EXPECT_EQ(first("https", 443), "GET / HTTP/1.1\r\nHost: 203.0.113.7\r\nUser-Agent: Nora-Survey (+http://192.0.2.10/)\r\nAccept: */*\r\nConnection: close\r\n\r\n");
+  EXPECT_EQ(
+      first("http", 80),
+      "GET / HTTP/1.1\r\nHost: 203.0.113.7\r\nUser-Agent: Nora-Survey (+http://192.0.2.10/)\r\nAccept: */*\r\nConnection: close\r\n\r\n");
+  EXPECT_EQ(first("http", 8080),
+            "GET / HTTP/1.1\r\nHost: 203.0.113.7:8080\r\nUser-Agent: Nora-Survey (+http://192.0.2.10/)\r\nAccept: */*\r\nConnection: "
+            "close\r\n\r\n");
+  EXPECT_EQ(
+      first("https", 443),
+      "GET / HTTP/1.1\r\nHost: 203.0.113.7\r\nUser-Agent: Nora-Survey (+http://192.0.2.10/)\r\nAccept: */*\r\nConnection: close\r\n\r\n");
   EXPECT_EQ(first("listen", 23), "");
-  EXPECT_EQ(first("rtsp", 554), "OPTIONS rtsp://203.0.113.7:554/ RTSP/1.0\r\nCSeq: 1\r\nUser-Agent: Nora-Survey (+http://192.0.2.10/)\r\n\r\n");
+  EXPECT_EQ(first("rtsp", 554),
+            "OPTIONS rtsp://203.0.113.7:554/ RTSP/1.0\r\nCSeq: 1\r\nUser-Agent: Nora-Survey (+http://192.0.2.10/)\r\n\r\n");
   EXPECT_EQ(to_hex(as_bytes(first("mqtt", 1883))), "101000044d5154540402003c00046e6f7261");
   EXPECT_EQ(to_hex(as_bytes(first("socks5", 1080))), "050100");
   EXPECT_EQ(to_hex(as_bytes(first("modbus", 502))), "000100000005012b0e0100");
-  EXPECT_EQ(first("http-relay", 8080), "GET http://192.0.2.10:8088/nora-relay/0011223344556677 HTTP/1.1\r\nHost: 192.0.2.10:8088\r\nUser-Agent: Nora-Survey (+http://192.0.2.10/)\r\n"
-                                       "Accept: */*\r\nConnection: close\r\n\r\n");
+  EXPECT_EQ(first("http-relay", 8080),
+            "GET http://192.0.2.10:8088/nora-relay/0011223344556677 HTTP/1.1\r\nHost: 192.0.2.10:8088\r\nUser-Agent: Nora-Survey "
+            "(+http://192.0.2.10/)\r\n"
+            "Accept: */*\r\nConnection: close\r\n\r\n");
   auto ipp = first("ipp", 631);
-  EXPECT_EQ(ipp.substr(0, ipp.find("\r\n\r\n")), "POST /ipp/print HTTP/1.1\r\nHost: 203.0.113.7:631\r\nUser-Agent: Nora-Survey (+http://192.0.2.10/)\r\nContent-Type: application/ipp\r\nContent-Length: " +
-                                                  std::to_string(ipp.size() - ipp.find("\r\n\r\n") - 4));
+  EXPECT_EQ(ipp.substr(0, ipp.find("\r\n\r\n")),
+            "POST /ipp/print HTTP/1.1\r\nHost: 203.0.113.7:631\r\nUser-Agent: Nora-Survey (+http://192.0.2.10/)\r\nContent-Type: "
+            "application/ipp\r\nContent-Length: " +
+                std::to_string(ipp.size() - ipp.find("\r\n\r\n") - 4));
   EXPECT_EQ(to_hex(as_bytes(ipp.substr(ipp.find("\r\n\r\n") + 4, 8))), "0200000b00000001") << "Get-Printer-Attributes";
 }
 
@@ -51,18 +62,22 @@ std::string everything(std::string probe, std::uint16_t port, const std::vector<
 }
 
 TEST(Script, ATelnetPromptGetsNothingButRefusals) {
-  EXPECT_EQ(to_hex(as_bytes(everything("listen", 23, {"\xff\xfd\x01\xff\xfb\x03\r\nbox login: ", "Password: ", "# ", "$ "}))), "fffc01fffe03");
+  EXPECT_EQ(to_hex(as_bytes(everything("listen", 23, {"\xff\xfd\x01\xff\xfb\x03\r\nbox login: ", "Password: ", "# ", "$ "}))),
+            "fffc01fffe03");
   EXPECT_EQ(everything("listen", 21, {"220 FTP\r\n", "230 logged in\r\n"}), "");
 }
 
 TEST(Script, SshAndRfbStopBeforeAnyKey) {
-  EXPECT_EQ(everything("listen", 22, {"SSH-2.0-dropbear\r\n", std::string("\0\0\0\x08\x04\x14xxxxxx", 12), "more"}), "SSH-2.0-NoraSurvey\r\n");
+  EXPECT_EQ(everything("listen", 22, {"SSH-2.0-dropbear\r\n", std::string("\0\0\0\x08\x04\x14xxxxxx", 12), "more"}),
+            "SSH-2.0-NoraSurvey\r\n");
   EXPECT_EQ(everything("listen", 5900, {"RFB 003.008\n", std::string("\x02\x01\x02", 3), "challenge"}), "RFB 003.008\n");
 }
 
 TEST(Script, RtspDescribesAndNeverPlays) {
-  auto said = everything("rtsp", 554, {"RTSP/1.0 200 OK\r\nCSeq: 1\r\n\r\n", "RTSP/1.0 404 Not Found\r\nCSeq: 2\r\n\r\n", "RTSP/1.0 401 Unauthorized\r\nCSeq: 3\r\nWWW-Authenticate: Basic\r\n\r\n",
-                                       "RTSP/1.0 404 Not Found\r\n\r\n", "RTSP/1.0 404 Not Found\r\n\r\n", "RTSP/1.0 404 Not Found\r\n\r\n"});
+  auto said = everything("rtsp", 554,
+                         {"RTSP/1.0 200 OK\r\nCSeq: 1\r\n\r\n", "RTSP/1.0 404 Not Found\r\nCSeq: 2\r\n\r\n",
+                          "RTSP/1.0 401 Unauthorized\r\nCSeq: 3\r\nWWW-Authenticate: Basic\r\n\r\n", "RTSP/1.0 404 Not Found\r\n\r\n",
+                          "RTSP/1.0 404 Not Found\r\n\r\n", "RTSP/1.0 404 Not Found\r\n\r\n"});
   EXPECT_NE(said.find("DESCRIBE rtsp://203.0.113.7:554/live RTSP/1.0"), std::string::npos);
   for (auto never : {"SETUP", "PLAY", "Authorization", "ANNOUNCE", "RECORD"}) EXPECT_EQ(said.find(never), std::string::npos) << never;
   auto not_granted = spec("rtsp", 554);
@@ -72,10 +87,12 @@ TEST(Script, RtspDescribesAndNeverPlays) {
 }
 
 TEST(Script, NoScriptEverSendsACredential) {
-  std::vector<std::string> provoking = {"HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic realm=\"x\"\r\nContent-Length: 0\r\n\r\n", "login: ", "Password: ", "220 ready\r\n", "331 password\r\n"};
+  std::vector<std::string> provoking = {"HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic realm=\"x\"\r\nContent-Length: 0\r\n\r\n",
+                                        "login: ", "Password: ", "220 ready\r\n", "331 password\r\n"};
   for (auto probe : {"listen", "http", "https", "rtsp", "mqtt", "socks5", "http-relay", "ipp", "modbus", "upnp"}) {
     auto said = everything(probe, 80, provoking);
-    for (auto never : {"Authorization", "USER ", "PASS ", "admin", "anonymous"}) EXPECT_EQ(said.find(never), std::string::npos) << probe << " said " << never;
+    for (auto never : {"Authorization", "USER ", "PASS ", "admin", "anonymous"})
+      EXPECT_EQ(said.find(never), std::string::npos) << probe << " said " << never;
   }
 }
 

@@ -25,10 +25,10 @@
 namespace nora::survey {
 namespace {
 
-constexpr std::size_t max_deferred = 4096;     // probes of one segment that wait for their target's turn
-constexpr int max_retries_per_round = 64;      // so that a round stays short whatever waits
-constexpr Span round_sleep = Span::ms(2);      // pacing is by sleeping (survey.md section 8)
-constexpr Span burst = Span::ms(20);           // of the pacer
+constexpr std::size_t max_deferred = 4096;  // probes of one segment that wait for their target's turn
+constexpr int max_retries_per_round = 64;   // so that a round stays short whatever waits
+constexpr Span round_sleep = Span::ms(2);   // pacing is by sleeping (survey.md section 8)
+constexpr Span burst = Span::ms(20);        // of the pacer
 constexpr Span progress_every = Span::ms(200);
 constexpr Span opt_out_every = Span::seconds(1);
 constexpr std::uint16_t syn_mss = 1460;
@@ -65,7 +65,9 @@ Result<std::vector<Fd>> hold_udp_ports() {
       a.sin_port = port;
       bound = bind(fd.get(), reinterpret_cast<sockaddr*>(&a), sizeof a);
     }
-    if (bound != 0) return fail(Code::environment, "UDP port " + std::to_string(ntohs(port)) + " is taken: " + errno_text(errno), "stop the program that holds it");
+    if (bound != 0)
+      return fail(Code::environment, "UDP port " + std::to_string(ntohs(port)) + " is taken: " + errno_text(errno),
+                  "stop the program that holds it");
     out.push_back(std::move(fd));
   }
   return out;
@@ -86,9 +88,18 @@ struct Pacer {  // token bucket for the whole survey
 
 class Sender {
  public:
-  Sender(law::Mandate& mandate, const Catalogue& catalogue, const Plan& plan, const Key& key, law::FrameSender frames, std::map<bool, net::Mac> hops, Channel& channel, Env env)
-      : mandate_(mandate), catalogue_(catalogue), plan_(plan), key_(key), frames_(std::move(frames)), hops_(std::move(hops)), channel_(channel), env_(env),
-        permutation_(plan.space.size(), plan.order), budget_(probe_rates(mandate.text())),
+  Sender(law::Mandate& mandate, const Catalogue& catalogue, const Plan& plan, const Key& key, law::FrameSender frames,
+         std::map<bool, net::Mac> hops, Channel& channel, Env env)
+      : mandate_(mandate),
+        catalogue_(catalogue),
+        plan_(plan),
+        key_(key),
+        frames_(std::move(frames)),
+        hops_(std::move(hops)),
+        channel_(channel),
+        env_(env),
+        permutation_(plan.space.size(), plan.order),
+        budget_(probe_rates(mandate.text())),
         pacer_(survey_pps(mandate.text(), plan.space.networks24()), env.clock.monotonic().us) {}
 
   // One segment: every index is sent once, or counted as refused with its reason.
@@ -218,14 +229,16 @@ Status Sender::segment(const json::Object& order, Fd file) {
     const auto* array = list->if_array();
     if (!array) return fail(Code::bad_input, "indexes is not a list");
     for (const auto& v : *array) {
-      if (!v.is_int64() || v.as_int64() < 0 || static_cast<std::uint64_t>(v.as_int64()) >= plan_.space.size()) return fail(Code::bad_input, "an index is outside the plan");
+      if (!v.is_int64() || v.as_int64() < 0 || static_cast<std::uint64_t>(v.as_int64()) >= plan_.space.size())
+        return fail(Code::bad_input, "an index is outside the plan");
       chosen.push_back(static_cast<std::uint64_t>(v.as_int64()));
     }
     to = chosen.size();
   } else {
     NORA_TRY(auto a, json::get_int(order, "from"));
     NORA_TRY(auto b, json::get_int(order, "to"));
-    if (a < 0 || b < a || static_cast<std::uint64_t>(b) > plan_.space.size()) return fail(Code::bad_input, "the segment is outside the plan");
+    if (a < 0 || b < a || static_cast<std::uint64_t>(b) > plan_.space.size())
+      return fail(Code::bad_input, "the segment is outside the plan");
     from = static_cast<std::uint64_t>(a);
     to = static_cast<std::uint64_t>(b);
   }
@@ -286,7 +299,8 @@ Status Sender::segment(const json::Object& order, Fd file) {
 
 Status serve(const SenderOptions& options, Channel& channel, Env env) {
   NORA_TRY(auto start, channel.receive(30'000));
-  if (!start || json::string_or(start->body, "op") != "start" || !start->fd) return fail(Code::bad_input, "the sender was not given a plan");
+  if (!start || json::string_or(start->body, "op") != "start" || !start->fd)
+    return fail(Code::bad_input, "the sender was not given a plan");
   NORA_TRY(auto key_text, json::get_string(start->body, "key"));
   NORA_TRY(auto key_bytes, from_hex(key_text));
   Key key{};
@@ -297,8 +311,10 @@ Status serve(const SenderOptions& options, Channel& channel, Env env) {
 
   NORA_TRY(auto mandate, law::Mandate::load(options.files));
   NORA_CHECK(mandate.usable(env.clock.now()));
-  if (plan.mandate != mandate.hash()) return fail(Code::refused, "the plan was made for another mandate", "make a new plan: nora scan plan");
-  if (plan.catalogue != mandate.probes().hash()) return fail(Code::refused, "the plan was made for another probe catalogue", "make a new plan: nora scan plan");
+  if (plan.mandate != mandate.hash())
+    return fail(Code::refused, "the plan was made for another mandate", "make a new plan: nora scan plan");
+  if (plan.catalogue != mandate.probes().hash())
+    return fail(Code::refused, "the plan was made for another probe catalogue", "make a new plan: nora scan plan");
   NORA_TRY(auto catalogue_text, read_file(options.files.catalogue));
   NORA_TRY(auto catalogue, Catalogue::parse(catalogue_text));
 
@@ -347,7 +363,11 @@ Status drop_rights() {
 Status run_sender(const SenderOptions& options, Channel channel, Env env) {
   auto done = serve(options, channel, env);
   if (!done && done.error().code != Code::interrupted)
-    (void)channel.send({{"op", "error"}, {"code", exit_code(done.error().code)}, {"refused", done.error().code == Code::refused}, {"what", done.error().what}, {"fix", done.error().fix}});
+    (void)channel.send({{"op", "error"},
+                        {"code", exit_code(done.error().code)},
+                        {"refused", done.error().code == Code::refused},
+                        {"what", done.error().what},
+                        {"fix", done.error().fix}});
   if (!done && done.error().code == Code::interrupted) return {};  // nora scan is gone: nothing more to do
   return done;
 }

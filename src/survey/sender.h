@@ -1,6 +1,6 @@
-// The sender: walks index ranges of the permutation and emits one frame per probe, each with a Permit of its own and a check of its final bytes.
-// Runs as a process of its own (src/app/sender_main.cc), verifies the mandate itself, and gives up all rights once its sockets are open.
-// One thread. It never reads an answer: the receive ring goes to `nora scan`.
+// The sender: walks index ranges of the permutation and emits one frame per probe, each with a Permit of its own and a check of its final
+// bytes. Runs as a process of its own (src/app/sender_main.cc), verifies the mandate itself, and gives up all rights once its sockets are
+// open. One thread. It never reads an answer: the receive ring goes to `nora scan`.
 #pragma once
 
 #include <string>

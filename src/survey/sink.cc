@@ -35,8 +35,8 @@ json::Object to_json(const registry::ReplyRecord& r) {
 }
 
 json::Object to_json(const registry::Outcome& o) {
-  return {{"type", "outcome"},   {"ip", o.ip.text()},   {"port", o.port.value},    {"proto", name(o.proto)},
-          {"probe", o.probe},    {"at", o.at.text()},   {"outcome", o.outcome},    {"segment", o.segment}};
+  return {{"type", "outcome"}, {"ip", o.ip.text()}, {"port", o.port.value}, {"proto", name(o.proto)},
+          {"probe", o.probe},  {"at", o.at.text()}, {"outcome", o.outcome}, {"segment", o.segment}};
 }
 
 Result<registry::ReplyRecord> reply_from_json(const json::Object& o) {
@@ -55,7 +55,8 @@ Result<registry::ReplyRecord> reply_from_json(const json::Object& o) {
   NORA_TRY(auto exact, json::get_array(o, "exact_keys"));
   for (const auto& v : exact) {
     const auto* pair = v.if_array();
-    if (!pair || pair->size() != 2 || !(*pair)[0].is_string() || !(*pair)[1].is_string()) return fail(Code::bad_input, "a key of the spool is not a pair");
+    if (!pair || pair->size() != 2 || !(*pair)[0].is_string() || !(*pair)[1].is_string())
+      return fail(Code::bad_input, "a key of the spool is not a pair");
     NORA_TRY(auto value, from_base64(std::string_view((*pair)[1].as_string())));
     r.reply.keys.push_back({std::string((*pair)[0].as_string()), to_string(value)});
   }
@@ -100,7 +101,8 @@ Status RegistrySink::put_segment(const registry::Segment& s, std::string_view le
   NORA_TRY(auto stored, registry_.segment(s.id));
   if (stored && stored->state == registry::SegmentState::committed) return {};
   if (s.state == registry::SegmentState::reserved || !fences_.contains(s.id)) {
-    NORA_TRY(auto leased, registry_.reserve_segment(s, owner_, now, lease, s.state == registry::SegmentState::reserved ? leaf : std::string_view()));
+    NORA_TRY(auto leased,
+             registry_.reserve_segment(s, owner_, now, lease, s.state == registry::SegmentState::reserved ? leaf : std::string_view()));
     fences_[s.id] = leased.fence;
   }
   if (s.state == registry::SegmentState::sent) return registry_.mark_sent(s.id, fences_[s.id], s.sent);

@@ -1,5 +1,5 @@
-// Where results go. ReplySink is the interface; Spool (spool.h) for files, RegistrySink for the center's store. Used by the engine and `nora scan`.
-// A batch that could not be put is put again later: every sink takes the same batch twice without harm.
+// Where results go. ReplySink is the interface; Spool (spool.h) for files, RegistrySink for the center's store. Used by the engine and
+// `nora scan`. A batch that could not be put is put again later: every sink takes the same batch twice without harm.
 #pragma once
 
 #include <map>
@@ -27,7 +27,8 @@ class ReplySink {
   virtual Status put_segment(const registry::Segment& segment, std::string_view leaf, Instant now) = 0;
 };
 
-// One line per reply: {"type":"reply","ip","port","proto","at","at_error_ms","probe","protocol","hash","keys":{…},"bytes":base64,"segment","request_bytes","reply_bytes"};
+// One line per reply:
+// {"type":"reply","ip","port","proto","at","at_error_ms","probe","protocol","hash","keys":{…},"bytes":base64,"segment","request_bytes","reply_bytes"};
 // per outcome {"type":"outcome","ip","port","proto","probe","at","outcome","segment"}. Keys that occur twice become lists.
 json::Object to_json(const registry::ReplyRecord& record);
 json::Object to_json(const registry::Outcome& outcome);

@@ -20,7 +20,8 @@ Intervals normal(Intervals in) {
 }
 Intervals of(const std::vector<Prefix>& prefixes) {
   Intervals out;
-  for (const auto& p : prefixes) if (p.is_v4()) out.emplace_back(p.base().v4_value(), p.last().v4_value());
+  for (const auto& p : prefixes)
+    if (p.is_v4()) out.emplace_back(p.base().v4_value(), p.last().v4_value());
   return normal(std::move(out));
 }
 Intervals minus(const Intervals& a, const Intervals& b) {
@@ -73,7 +74,8 @@ Result<Space> Space::make(const law::Mandate& mandate, const Catalogue& catalogu
   Intervals open = minus(of(text.ranges), of(mandate.closed()));
   if (!limits.only.empty()) {
     Intervals only;
-    for (auto ip : limits.only) if (ip.is_v4()) only.emplace_back(ip.v4_value(), ip.v4_value());
+    for (auto ip : limits.only)
+      if (ip.is_v4()) only.emplace_back(ip.v4_value(), ip.v4_value());
     open = both(open, normal(std::move(only)));
   }
   auto social = of(text.social_impact);
@@ -81,14 +83,17 @@ Result<Space> Space::make(const law::Mandate& mandate, const Catalogue& catalogu
   std::set<Ip> six;
   for (auto ip : limits.only.empty() ? targets6 : limits.only)
     if (!ip.is_v4() && mandate.in_range(ip)) six.insert(ip);
-  if (six.size() > max_targets6) return fail(Code::usage, "more than " + std::to_string(max_targets6) + " IPv6 targets", "survey them in parts");
+  if (six.size() > max_targets6)
+    return fail(Code::usage, "more than " + std::to_string(max_targets6) + " IPv6 targets", "survey them in parts");
   for (auto ip : six) out.groups_[mandate.is_social(ip) ? 1 : 0].six.push_back(ip);
   for (int g = 0; g < 2; ++g) {
     for (auto [a, b] : parts[g]) out.groups_[g].runs.push_back({static_cast<std::uint32_t>(a), static_cast<std::uint32_t>(b), 0});
     out.groups_[g].finish();
   }
 
-  auto wanted = [&](std::uint16_t port) { return limits.ports.empty() || std::find(limits.ports.begin(), limits.ports.end(), port) != limits.ports.end(); };
+  auto wanted = [&](std::uint16_t port) {
+    return limits.ports.empty() || std::find(limits.ports.begin(), limits.ports.end(), port) != limits.ports.end();
+  };
   auto allowed = [&](const law::ProbeInfo& p) {
     auto granted = std::find(text.classes.begin(), text.classes.end(), p.probe_class) != text.classes.end();
     return granted && mandate.profile().classes[static_cast<std::size_t>(p.probe_class)];
@@ -117,7 +122,8 @@ Result<Space> Space::make(const law::Mandate& mandate, const Catalogue& catalogu
     }
   }
   if (out.size() == 0)
-    return fail(Code::refused, limits.only.empty() ? "the mandate leaves nothing to survey" : "the mandate does not cover " + limits.only.front().text(),
+    return fail(Code::refused,
+                limits.only.empty() ? "the mandate leaves nothing to survey" : "the mandate does not cover " + limits.only.front().text(),
                 "see `nora mandate show`");
   return out;
 }
@@ -159,7 +165,8 @@ Result<Space> Space::from_json(const json::Object& o) {
     for (const auto& v : six) {
       const auto* s = v.if_string();
       NORA_TRY(auto ip, Ip::parse(s ? std::string_view(*s) : std::string_view()));
-      if (ip.is_v4() || (!to.six.empty() && ip <= to.six.back())) return fail(Code::bad_input, "the IPv6 targets of the plan are not in order");
+      if (ip.is_v4() || (!to.six.empty() && ip <= to.six.back()))
+        return fail(Code::bad_input, "the IPv6 targets of the plan are not in order");
       to.six.push_back(ip);
     }
     for (const auto& v : slots) {
@@ -191,7 +198,8 @@ std::optional<std::uint64_t> Space::find(Ip ip, std::string_view probe, Proto pr
   for (const auto& g : groups_) {
     if (auto target = g.find(ip))
       for (std::size_t s = 0; s < g.slots.size(); ++s)
-        if (g.slots[s].proto == proto && g.slots[s].port == port && (probe.empty() || g.slots[s].probe == probe)) return before + *target * g.slots.size() + s;
+        if (g.slots[s].proto == proto && g.slots[s].port == port && (probe.empty() || g.slots[s].probe == probe))
+          return before + *target * g.slots.size() + s;
     before += g.size();
   }
   return std::nullopt;

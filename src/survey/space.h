@@ -17,7 +17,7 @@ namespace nora::survey {
 inline constexpr std::size_t max_targets6 = 1u << 20;  // an IPv6 range cannot be walked: the addresses come from a list
 
 struct Slot {
-  std::string probe;          // id in the catalogue
+  std::string probe;  // id in the catalogue
   Proto proto = Proto::tcp;
   std::uint16_t port = 0;
   bool operator==(const Slot&) const = default;
@@ -32,8 +32,8 @@ struct Point {
 class Space {
  public:
   struct Limits {
-    std::vector<std::uint16_t> ports;   // only these; empty = every port of the mandate
-    std::vector<Ip> only;               // only these addresses (a check); empty = the whole range
+    std::vector<std::uint16_t> ports;  // only these; empty = every port of the mandate
+    std::vector<Ip> only;              // only these addresses (a check); empty = the whole range
   };
   // The mandate's ranges minus excludes and opt-outs, and the listed IPv6 addresses that lie in it. Errors: refused (nothing is left).
   static Result<Space> make(const law::Mandate& mandate, const Catalogue& catalogue, const std::vector<Ip>& targets6, const Limits& limits);
@@ -42,7 +42,7 @@ class Space {
 
   std::uint64_t size() const { return groups_[0].size() + groups_[1].size(); }
   std::uint64_t targets() const { return groups_[0].count() + groups_[1].count(); }
-  Point at(std::uint64_t index) const;                                                     // index < size()
+  Point at(std::uint64_t index) const;  // index < size()
   std::optional<std::uint64_t> find(Ip ip, std::string_view probe, Proto proto, std::uint16_t port) const;
   bool has_target(Ip ip) const;
   std::optional<Ip> any(bool v4) const;  // one target of this family
@@ -60,7 +60,7 @@ class Space {
   };
   struct Group {
     std::vector<Run> runs;
-    std::vector<Ip> six;       // sorted
+    std::vector<Ip> six;  // sorted
     std::vector<Slot> slots;
     std::uint64_t v4 = 0;
     std::uint64_t count() const { return v4 + six.size(); }

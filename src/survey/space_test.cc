@@ -18,7 +18,8 @@ TEST(Space, ExactlyWhatTheMandateOpens) {
     auto p = t.space.at(i);
     ASSERT_TRUE(planned.emplace(p.ip, p.slot->probe, p.slot->port).second) << "index " << i << " repeats a probe";
     const auto* probe = t.mandate.probes().find(p.slot->probe);
-    ASSERT_TRUE(t.mandate.permit({p.ip, p.slot->port}, *probe, now)) << p.ip.text() << " " << p.slot->probe << ": the sender would refuse it";
+    ASSERT_TRUE(t.mandate.permit({p.ip, p.slot->port}, *probe, now))
+        << p.ip.text() << " " << p.slot->probe << ": the sender would refuse it";
     auto back = t.space.find(p.ip, p.slot->probe, p.slot->proto, p.slot->port);
     ASSERT_TRUE(back);
     ASSERT_EQ(*back, i);
@@ -37,7 +38,8 @@ TEST(Space, ExactlyWhatTheMandateOpens) {
           bool control_port = grant.port.value == 502;
           if (probe.id == "syn" && control_port) continue;
           if (probe.id == "syn-control" && !control_port) continue;
-          if (probe.proto == Proto::udp && std::find(probe.ports.begin(), probe.ports.end(), grant.port.value) == probe.ports.end()) continue;
+          if (probe.proto == Proto::udp && std::find(probe.ports.begin(), probe.ports.end(), grant.port.value) == probe.ports.end())
+            continue;
           if (grant.proto == probe.proto && t.mandate.permit({ip, grant.port.value}, probe, now)) {
             ++expected;
             EXPECT_TRUE(planned.contains({ip, probe.id, grant.port.value})) << ip.text() << " " << probe.id << " " << grant.port.value;

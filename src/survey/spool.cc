@@ -13,8 +13,11 @@ constexpr std::size_t read_bytes = 4u << 20;
 constexpr std::size_t max_line = 1u << 20;
 
 json::Object to_json(const registry::Survey& s) {
-  json::Object o{{"type", "survey"}, {"id", s.id}, {"kind", s.kind}, {"mandate", to_hex(s.mandate_hash)}, {"plan", s.plan},
-                 {"started", s.started.text()}, {"sent", s.sent}, {"replies", s.replies}, {"summary", s.summary}};
+  json::Object o{{"type", "survey"},    {"id", s.id},
+                 {"kind", s.kind},      {"mandate", to_hex(s.mandate_hash)},
+                 {"plan", s.plan},      {"started", s.started.text()},
+                 {"sent", s.sent},      {"replies", s.replies},
+                 {"summary", s.summary}};
   if (s.finished) o["finished"] = s.finished->text();
   return o;
 }
@@ -77,7 +80,8 @@ Result<Spool> Spool::open(const std::filesystem::path& dir) {
     if (pread(s.file_.get(), &last, 1, static_cast<off_t>(s.size_ - 1)) == 1 && last == '\n') break;
     --s.size_;
   }
-  if (ftruncate(s.file_.get(), static_cast<off_t>(s.size_)) != 0) return fail(Code::failed, "the spool cannot be cut: " + errno_text(errno));
+  if (ftruncate(s.file_.get(), static_cast<off_t>(s.size_)) != 0)
+    return fail(Code::failed, "the spool cannot be cut: " + errno_text(errno));
   std::uint64_t kept = 0;
   if (pread(s.offset_.get(), &kept, sizeof kept, 0) == sizeof kept && kept <= s.size_) s.delivered_ = kept;
   return s;
@@ -87,8 +91,18 @@ void Spool::add(const registry::ReplyRecord& r) { buffer_ += json::text(survey::
 void Spool::add(const registry::Outcome& o) { buffer_ += json::text(survey::to_json(o)) + "\n"; }
 void Spool::add(const registry::Survey& s) { buffer_ += json::text(to_json(s)) + "\n"; }
 void Spool::add(const registry::Segment& s, std::string_view leaf, Instant at) {
-  buffer_ += json::text(json::Object{{"type", "segment"}, {"id", s.id}, {"survey", s.survey}, {"number", s.number}, {"from", s.from}, {"to", s.to},
-                                     {"state", static_cast<int>(s.state)}, {"sent", s.sent}, {"file_hash", to_hex(s.file_hash)}, {"leaf", leaf}, {"at", at.text()}}) + "\n";
+  buffer_ += json::text(json::Object{{"type", "segment"},
+                                     {"id", s.id},
+                                     {"survey", s.survey},
+                                     {"number", s.number},
+                                     {"from", s.from},
+                                     {"to", s.to},
+                                     {"state", static_cast<int>(s.state)},
+                                     {"sent", s.sent},
+                                     {"file_hash", to_hex(s.file_hash)},
+                                     {"leaf", leaf},
+                                     {"at", at.text()}}) +
+             "\n";
 }
 
 Status Spool::flush(bool sync) {
@@ -97,12 +111,14 @@ Status Spool::flush(bool sync) {
     size_ += buffer_.size();
     buffer_.clear();
   }
-  if (sync && fsync(file_.get()) != 0) return fail(Code::failed, "the spool cannot be synced: " + errno_text(errno), "free disk space, then `nora scan resume`");
+  if (sync && fsync(file_.get()) != 0)
+    return fail(Code::failed, "the spool cannot be synced: " + errno_text(errno), "free disk space, then `nora scan resume`");
   return {};
 }
 
 Status Spool::keep_offset() {
-  if (pwrite(offset_.get(), &delivered_, sizeof delivered_, 0) != sizeof delivered_) return fail(Code::failed, "the spool's offset cannot be written: " + errno_text(errno));
+  if (pwrite(offset_.get(), &delivered_, sizeof delivered_, 0) != sizeof delivered_)
+    return fail(Code::failed, "the spool's offset cannot be written: " + errno_text(errno));
   return {};
 }
 
@@ -152,7 +168,8 @@ Result<std::uint64_t> Spool::deliver(ReplySink& sink, std::size_t max_lines) {
       }
       taken += line.size() + 1;
     }
-    if (delivered_ + taken == before) return fail(Code::bad_input, "a line of the spool is longer than " + std::to_string(max_line) + " bytes");
+    if (delivered_ + taken == before)
+      return fail(Code::bad_input, "a line of the spool is longer than " + std::to_string(max_line) + " bytes");
   }
   NORA_CHECK(put());
   return size_ - delivered_;

@@ -1,6 +1,6 @@
-// Spool: everything a survey yields, one JSON line each, in order, on the node's own disk; delivered to a ReplySink from a kept offset. So the
-// center may be away for a day and nothing is lost or doubled. Used by the engine. One thread, one process (the run holds the directory's lock).
-// Files in the spool directory: results.ndjson, delivered (the offset).
+// Spool: everything a survey yields, one JSON line each, in order, on the node's own disk; delivered to a ReplySink from a kept offset. So
+// the center may be away for a day and nothing is lost or doubled. Used by the engine. One thread, one process (the run holds the
+// directory's lock). Files in the spool directory: results.ndjson, delivered (the offset).
 #pragma once
 
 #include <filesystem>
@@ -18,7 +18,7 @@ class Spool {
   void add(const registry::Outcome& outcome);
   void add(const registry::Survey& survey);
   void add(const registry::Segment& segment, std::string_view leaf, Instant at);
-  Status flush(bool sync);              // sync: on the disk when it returns. Errors: failed (disk full)
+  Status flush(bool sync);  // sync: on the disk when it returns. Errors: failed (disk full)
   // Hands at most max_lines to the sink; moves the offset when the sink took them. Returns how many lines are left (0: all delivered).
   Result<std::uint64_t> deliver(ReplySink& sink, std::size_t max_lines = 2000);
   std::uint64_t pending_bytes() const { return size_ + buffer_.size() - delivered_; }

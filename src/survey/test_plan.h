@@ -19,7 +19,8 @@ inline law::MandateText test_mandate_text() {
   m.not_after = *Instant::parse("2026-12-25T00:00:00Z");
   m.sources = {*Ip::parse("192.0.2.10"), *Ip::parse("2001:db8:0:10::10")};
   m.listeners = {{*Ip::parse("192.0.2.10"), Proto::tcp, {8088}}};
-  m.ranges = {*Prefix::parse("198.51.100.0/26"), *Prefix::parse("198.51.100.128/28"), *Prefix::parse("203.0.113.0/25"), *Prefix::parse("2001:db8:1000::/36")};
+  m.ranges = {*Prefix::parse("198.51.100.0/26"), *Prefix::parse("198.51.100.128/28"), *Prefix::parse("203.0.113.0/25"),
+              *Prefix::parse("2001:db8:1000::/36")};
   m.excludes = {*Prefix::parse("203.0.113.96/28")};
   m.social_impact = {*Prefix::parse("198.51.100.128/28")};
   for (std::uint16_t p : {21, 22, 23, 80, 443, 502, 554, 8080}) m.ports.push_back({Proto::tcp, {p}});
@@ -48,7 +49,8 @@ struct TestPlan {
     auto probes = *law::ProbeList::parse(tsv);
     text.catalogue = probes.hash();
     auto profile = *law::LawProfile::load(std::string(NORA_SOURCE_DIR) + "/data/law", "jp");
-    return *law::Mandate::open(sign_note(*law::write_mandate(text), key), {1, {key.public_key()}}, std::move(probes), std::move(profile), {});
+    return *law::Mandate::open(sign_note(*law::write_mandate(text), key), {1, {key.public_key()}}, std::move(probes), std::move(profile),
+                               {});
   }
 };
 

@@ -28,12 +28,12 @@ namespace nora::survey {
 inline constexpr int world_targets = 64;
 
 struct WorldCounts {
-  std::atomic<int> syn[world_targets][2];       // raw SYNs of the sender: [address][0: port 23, 1: port 80]
+  std::atomic<int> syn[world_targets][2];  // raw SYNs of the sender: [address][0: port 23, 1: port 80]
   std::atomic<int> dns[world_targets];
-  std::atomic<int> total{0};                    // probes of the sender
-  std::atomic<int> outside{0};                  // IP frames to any other address or port
-  std::atomic<int> credentials{0};              // telnet bytes that are no option command
-  std::atomic<std::int64_t> times[20'000];      // of the probes, us
+  std::atomic<int> total{0};                // probes of the sender
+  std::atomic<int> outside{0};              // IP frames to any other address or port
+  std::atomic<int> credentials{0};          // telnet bytes that are no option command
+  std::atomic<std::int64_t> times[20'000];  // of the probes, us
   std::atomic<int> relayed{0};
 };
 
@@ -110,17 +110,20 @@ struct World {
       prctl(PR_SET_PDEATHSIG, SIGKILL);
       char c = 'x';
       if (unshare(CLONE_NEWNET) != 0 || write(ready[1], &c, 1) != 1 || read(go[0], &c, 1) != 1) _exit(52);
-      if (std::system("ip link set lo up && ip addr add 192.0.2.1/24 dev far && ip link set far address 02:00:00:00:00:01 && ip link set far up && "
-                      "ip route add local 203.0.113.0/26 dev lo && ip neigh replace 192.0.2.10 lladdr 02:00:00:00:00:0a dev far nud permanent") != 0)
+      if (std::system(
+              "ip link set lo up && ip addr add 192.0.2.1/24 dev far && ip link set far address 02:00:00:00:00:01 && ip link set far up && "
+              "ip route add local 203.0.113.0/26 dev lo && ip neigh replace 192.0.2.10 lladdr 02:00:00:00:00:0a dev far nud permanent") !=
+          0)
         _exit(53);
       if (write(ready[1], &c, 1) != 1) _exit(54);
       far_side(counts);
     }
     char c = 'g';
     if (read(ready[0], &c, 1) != 1) return false;
-    auto setup = "ip link add eth0 address 02:00:00:00:00:0a type veth peer name far netns " + std::to_string(far) +
-                 " && ip link set lo up && ip addr add 192.0.2.10/24 dev eth0 && ip link set eth0 up && ip route add default via 192.0.2.1 && "
-                 "ip neigh replace 192.0.2.1 lladdr 02:00:00:00:00:01 dev eth0 nud permanent";
+    auto setup =
+        "ip link add eth0 address 02:00:00:00:00:0a type veth peer name far netns " + std::to_string(far) +
+        " && ip link set lo up && ip addr add 192.0.2.10/24 dev eth0 && ip link set eth0 up && ip route add default via 192.0.2.1 && "
+        "ip neigh replace 192.0.2.1 lladdr 02:00:00:00:00:01 dev eth0 nud permanent";
     if (std::system(setup.c_str()) != 0) return false;
     if (write(go[1], &c, 1) != 1 || read(ready[0], &c, 1) != 1) return false;
     usleep(200'000);  // the ring of the counter opens
@@ -130,7 +133,11 @@ struct World {
 
 // A signed mandate for this world in `dir`.
 inline law::MandateFiles world_mandate(const std::filesystem::path& dir, std::uint32_t pps, std::uint32_t per_target) {
-  law::MandateFiles files{dir / "mandate.txt", dir / "roots.txt", std::string(NORA_SOURCE_DIR) + "/data/law", std::string(NORA_SOURCE_DIR) + "/data/probes/catalogue.tsv", {}};
+  law::MandateFiles files{dir / "mandate.txt",
+                          dir / "roots.txt",
+                          std::string(NORA_SOURCE_DIR) + "/data/law",
+                          std::string(NORA_SOURCE_DIR) + "/data/probes/catalogue.tsv",
+                          {}};
   SystemEnv system("test");
   auto env = system.env();
   law::MandateText m;

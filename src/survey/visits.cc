@@ -17,7 +17,9 @@ bool contains(const std::vector<std::string>& v, std::string_view s) { return st
 // The conversation that asks a protocol properly.
 std::string_view script_of(std::string_view protocol) {
   if (protocol == "ssh" || protocol == "rfb" || protocol == "telnet" || protocol == "ftp" || protocol == "smtp") return "listen";
-  if (protocol == "http" || protocol == "https" || protocol == "rtsp" || protocol == "mqtt" || protocol == "socks5" || protocol == "modbus" || protocol == "ipp" || protocol == "upnp") return protocol;
+  if (protocol == "http" || protocol == "https" || protocol == "rtsp" || protocol == "mqtt" || protocol == "socks5" ||
+      protocol == "modbus" || protocol == "ipp" || protocol == "upnp")
+    return protocol;
   if (protocol == "http_proxy") return "http-relay";
   if (protocol == "tls") return "https";
   return "";
@@ -115,8 +117,10 @@ std::string Visits::follow_up(Visit& v, const std::optional<Parsed>& parsed) {
     }
     return {};
   }
-  if (v.reported || v.probe == "http-relay" || v.probe == "ipp" || v.probe == "upnp" || v.port == 53 || v.unanswered >= max_attempts) return {};
-  for (auto guess : guesses) if (may(guess)) return std::string(guess);
+  if (v.reported || v.probe == "http-relay" || v.probe == "ipp" || v.probe == "upnp" || v.port == 53 || v.unanswered >= max_attempts)
+    return {};
+  for (auto guess : guesses)
+    if (may(guess)) return std::string(guess);
   return {};
 }
 

@@ -1,6 +1,6 @@
-// Visits: which conversation with which device comes next. One conversation per device at a time, with a gap; the protocol is found by what answers:
-// each open port gets a first guess by its number, and what answered (or did not) decides what is tried next. Used by the engine. One thread;
-// Courtesy is shared by all engines of a process.
+// Visits: which conversation with which device comes next. One conversation per device at a time, with a gap; the protocol is found by what
+// answers: each open port gets a first guess by its number, and what answered (or did not) decides what is tried next. Used by the engine.
+// One thread; Courtesy is shared by all engines of a process.
 #pragma once
 
 #include <deque>
@@ -22,7 +22,7 @@
 
 namespace nora::survey {
 
-inline constexpr int max_attempts = 4;          // conversations that may stay without an answer, per port
+inline constexpr int max_attempts = 4;  // conversations that may stay without an answer, per port
 inline constexpr int max_conversations_per_port = 6;
 
 // Who is being talked to, over all surveys and checks of this process.
@@ -45,29 +45,30 @@ struct Visit {
   std::uint16_t port = 0;
   bool social = false;
   std::int64_t segment = 0;
-  std::string probe;                 // of this conversation
-  std::string path = "/";            // http, upnp
-  std::string token;                 // http-relay
-  std::string key_path;              // the UPnP path under which the journal knows this visit; empty for a port
-  std::vector<std::string> tried;    // conversations so far, in order
+  std::string probe;               // of this conversation
+  std::string path = "/";          // http, upnp
+  std::string token;               // http-relay
+  std::string key_path;            // the UPnP path under which the journal knows this visit; empty for a port
+  std::vector<std::string> tried;  // conversations so far, in order
   int unanswered = 0;
-  bool reported = false;             // a reply of this port was stored
-  std::optional<Parsed> fallback;    // bytes that nobody understood
+  bool reported = false;           // a reply of this port was stored
+  std::optional<Parsed> fallback;  // bytes that nobody understood
 };
 
 class Visits {
  public:
   // `allowed(visit ip, port, probe)`: is there a permit for it?
   using Allowed = std::function<bool(Ip, std::uint16_t, std::string_view)>;
-  Visits(const law::ProbeList& probes, std::shared_ptr<Courtesy> courtesy, Allowed allowed) : probes_(probes), courtesy_(std::move(courtesy)), allowed_(std::move(allowed)) {}
+  Visits(const law::ProbeList& probes, std::shared_ptr<Courtesy> courtesy, Allowed allowed)
+      : probes_(probes), courtesy_(std::move(courtesy)), allowed_(std::move(allowed)) {}
 
-  void add(Visit visit);                               // probe empty: the first guess for the port is made here
-  std::optional<Visit> next(Span now);                 // the device is then busy until conversation_over()
-  void postpone(Visit visit, Span until);              // it could not start (budget): the device is free again
+  void add(Visit visit);                   // probe empty: the first guess for the port is made here
+  std::optional<Visit> next(Span now);     // the device is then busy until conversation_over()
+  void postpone(Visit visit, Span until);  // it could not start (budget): the device is free again
   void conversation_over(Ip ip, bool social, Span now);
   struct Verdict {
-    bool store = false;                                // this answer is worth a reply
-    bool finished = false;                             // nothing more to ask on this port
+    bool store = false;     // this answer is worth a reply
+    bool finished = false;  // nothing more to ask on this port
   };
   // What the conversation brought decides what follows; a follow-up is queued by this call. `parsed`: nothing when nothing was heard.
   Verdict judge(Visit& visit, Ended ended, const std::optional<Parsed>& parsed, Span now);

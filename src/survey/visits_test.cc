@@ -11,7 +11,8 @@ struct VisitsTest : ::testing::Test {
   TestPlan t;
   std::set<std::string> forbidden;
   std::shared_ptr<Courtesy> courtesy = std::make_shared<Courtesy>();
-  Visits visits{t.mandate.probes(), courtesy, [this](Ip, std::uint16_t, std::string_view probe) { return !forbidden.contains(std::string(probe)); }};
+  Visits visits{t.mandate.probes(), courtesy,
+                [this](Ip, std::uint16_t, std::string_view probe) { return !forbidden.contains(std::string(probe)); }};
   Ip device = *Ip::parse("203.0.113.7");
   Span now = Span::seconds(1000);
 

@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "base/crypto.h"
-#include "base/crypto.h"
 #include "survey/probes/reader.h"
 
 namespace nora::survey {
@@ -81,7 +80,8 @@ std::string_view telnet_prompt(std::string_view text) {
   if (last.empty()) return "none";
   auto words = lower(last.substr(last.size() > 80 ? last.size() - 80 : 0));
   if (words.find("password") != std::string::npos || words.find("passwd") != std::string::npos) return "password";
-  for (auto word : {"login", "username", "user name", "user:", "account"}) if (words.find(word) != std::string::npos) return "login";
+  for (auto word : {"login", "username", "user name", "user:", "account"})
+    if (words.find(word) != std::string::npos) return "login";
   if (last.back() == '#' || last.back() == '$' || last.back() == '>') return "shell";
   return "none";
 }
@@ -144,10 +144,12 @@ Bytes ssh_key_question(ByteView kexinit) {
   auto n = r.u32();
   auto list = as_text(r.take(n));
   if (r.bad()) return {};
-  // Fixed public values: the base point of Curve25519, the generator of P-256, a number below every group's prime. Their secrets are of no use to us.
+  // Fixed public values: the base point of Curve25519, the generator of P-256, a number below every group's prime. Their secrets are of no
+  // use to us.
   Bytes first = {ssh_kex_first};
   std::string_view chosen;
-  for (std::string_view name : {"curve25519-sha256", "curve25519-sha256@libssh.org", "ecdh-sha2-nistp256", "diffie-hellman-group14-sha256", "diffie-hellman-group14-sha1", "diffie-hellman-group1-sha1"})
+  for (std::string_view name : {"curve25519-sha256", "curve25519-sha256@libssh.org", "ecdh-sha2-nistp256", "diffie-hellman-group14-sha256",
+                                "diffie-hellman-group14-sha1", "diffie-hellman-group1-sha1"})
     if (chosen.empty() && in_list(list, name)) chosen = name;
   if (chosen.empty()) return {};
   if (chosen.starts_with("curve")) {
@@ -155,18 +157,22 @@ Bytes ssh_key_question(ByteView kexinit) {
     point[0] = 9;
     put_string(first, point);
   } else if (chosen.starts_with("ecdh")) {
-    put_string(first, *from_hex("046b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c2964fe342e2fe1a7f9b8ee7eb4a7c0f9e162bce33576b315ececbb6406837bf51f5"));
+    put_string(first, *from_hex("046b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c2964fe342e2fe1a7f9b8ee7eb4a7c0f9e162bce3357"
+                                "6b315ececbb6406837bf51f5"));
   } else {
     put_string(first, Bytes(chosen == "diffie-hellman-group1-sha1" ? 128 : 256, 0x7f));
   }
   Bytes ours = {ssh_kexinit};
   ours.insert(ours.end(), 16, 0);
   auto names = [&](std::string_view text) { put_string(ours, as_bytes(text)); };
-  constexpr std::string_view ciphers = "aes128-ctr,aes256-ctr,chacha20-poly1305@openssh.com,aes128-gcm@openssh.com,aes128-cbc,aes256-cbc,3des-cbc,blowfish-cbc";
+  constexpr std::string_view ciphers =
+      "aes128-ctr,aes256-ctr,chacha20-poly1305@openssh.com,aes128-gcm@openssh.com,aes128-cbc,aes256-cbc,3des-cbc,blowfish-cbc";
   constexpr std::string_view macs = "hmac-sha2-256,hmac-sha2-512,hmac-sha1,hmac-sha1-96,hmac-md5";
   names(chosen);
   names("ssh-ed25519,ecdsa-sha2-nistp256,rsa-sha2-512,rsa-sha2-256,ssh-rsa,ssh-dss");
-  for (auto text : {ciphers, ciphers, macs, macs, std::string_view("none"), std::string_view("none"), std::string_view(), std::string_view()}) names(text);
+  for (auto text :
+       {ciphers, ciphers, macs, macs, std::string_view("none"), std::string_view("none"), std::string_view(), std::string_view()})
+    names(text);
   ours.insert(ours.end(), 5, 0);
   Bytes out;
   put_packet(out, ours);

@@ -19,20 +19,29 @@ std::string dns_name(ByteView message, Reader& r) {
   bool jumped = false;
   std::size_t after = at;
   for (int labels = 0; labels < 128; ++labels) {
-    if (at >= bytes.size()) { r.skip(message.size() + 1); return {}; }
+    if (at >= bytes.size()) {
+      r.skip(message.size() + 1);
+      return {};
+    }
     auto n = bytes[at];
     if (n == 0) {
       if (!jumped) after = at + 1;
       break;
     }
     if ((n & 0xc0) == 0xc0) {
-      if (at + 1 >= bytes.size() || ++jumps > 16) { r.skip(message.size() + 1); return {}; }
+      if (at + 1 >= bytes.size() || ++jumps > 16) {
+        r.skip(message.size() + 1);
+        return {};
+      }
       if (!jumped) after = at + 2;
       jumped = true;
       at = (n & 0x3fu) << 8 | bytes[at + 1];
       continue;
     }
-    if ((n & 0xc0) || at + 1 + n > bytes.size() || out.size() > 255) { r.skip(message.size() + 1); return {}; }
+    if ((n & 0xc0) || at + 1 + n > bytes.size() || out.size() > 255) {
+      r.skip(message.size() + 1);
+      return {};
+    }
     if (!out.empty()) out += '.';
     out += as_text(bytes.subspan(at + 1, n));
     at += 1u + n;
@@ -184,7 +193,8 @@ bool parse_ssdp(Parsed& out, const Item& item) {
     auto put = [&](std::string_view key, std::string_view name) {
       const auto* value = http->header(name);
       if (!value) return;
-      for (const auto& k : out.keys) if (k.key == key && k.value == *value) return;
+      for (const auto& k : out.keys)
+        if (k.key == key && k.value == *value) return;
       out.add(key, *value);
     };
     put("ssdp.server", "server");
@@ -206,7 +216,8 @@ bool parse_ssdp(Parsed& out, const Item& item) {
       rest.remove_prefix(1);
       port = 0;
       std::size_t digits = 0;
-      while (digits < rest.size() && digits < 5 && rest[digits] >= '0' && rest[digits] <= '9') port = port * 10 + static_cast<std::uint32_t>(rest[digits++] - '0');
+      while (digits < rest.size() && digits < 5 && rest[digits] >= '0' && rest[digits] <= '9')
+        port = port * 10 + static_cast<std::uint32_t>(rest[digits++] - '0');
       rest.remove_prefix(digits);
     }
     if (port == 0 || port > 65535 || rest.empty() || rest.front() != '/' || rest.size() > 256) continue;

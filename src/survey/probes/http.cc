@@ -43,7 +43,8 @@ std::string unchunk(std::string_view body) {
 
 // Headers whose values differ between two answers of the same device.
 bool varies(std::string_view name) {
-  for (auto word : {"date", "expires", "age", "x-request-id", "etag", "last-modified"}) if (same_word(name, word)) return true;
+  for (auto word : {"date", "expires", "age", "x-request-id", "etag", "last-modified"})
+    if (same_word(name, word)) return true;
   return false;
 }
 
@@ -70,7 +71,8 @@ std::string same_host_path(std::string_view location, const Item& item) {
   auto clean = [](std::string_view path) {
     if (path.empty() || path.front() != '/' || path.size() > 256) return std::string();
     if (path.size() > 1 && path[1] == '/') return std::string();  // "//host": another host
-    for (char c : path) if (c <= ' ' || c > '~') return std::string();
+    for (char c : path)
+      if (c <= ' ' || c > '~') return std::string();
     return std::string(path.substr(0, path.find('#')));
   };
   if (!location.empty() && location.front() == '/') return clean(location);
@@ -104,7 +106,8 @@ std::string attribute(std::string_view tag, std::string_view name) {
 }  // namespace
 
 const std::string* HttpResponse::header(std::string_view name) const {
-  for (const auto& [key, value] : headers) if (same_word(key, name)) return &value;
+  for (const auto& [key, value] : headers)
+    if (same_word(key, name)) return &value;
   return nullptr;
 }
 
@@ -179,7 +182,10 @@ std::string decode_entities(std::string_view text) {
       bool good = name.size() > (hex ? 2u : 1u);
       for (char c : name.substr(hex ? 2 : 1)) {
         int digit = c >= '0' && c <= '9' ? c - '0' : hex && lower(c) >= 'a' && lower(c) <= 'f' ? lower(c) - 'a' + 10 : -1;
-        if (digit < 0 || value > 0x10ffff) { good = false; break; }
+        if (digit < 0 || value > 0x10ffff) {
+          good = false;
+          break;
+        }
         value = value * (hex ? 16 : 10) + static_cast<std::uint32_t>(digit);
       }
       if (good && value >= ' ' && value <= 0x10ffff && (value < 0xd800 || value > 0xdfff)) put_utf8(out, value);
@@ -217,7 +223,9 @@ std::string body_shape(std::string_view body) {
     std::size_t k = i + 1;
     if (body[k] == '/') ++k;
     auto start = k;
-    while (k < body.size() && k - start < 24 && ((lower(body[k]) >= 'a' && lower(body[k]) <= 'z') || (k > start && body[k] >= '0' && body[k] <= '9'))) ++k;
+    while (k < body.size() && k - start < 24 &&
+           ((lower(body[k]) >= 'a' && lower(body[k]) <= 'z') || (k > start && body[k] >= '0' && body[k] <= '9')))
+      ++k;
     if (k == start) continue;
     path += body[i + 1] == '/' ? "/" : "";
     path += lower(body.substr(start, k - start)) + " ";

@@ -1,5 +1,5 @@
-// HTTP/1.x responses -> match keys: status, header values and order, title, structure of the body, form marks. Used by parse.cc (http, https,
-// upnp, ipp, http-relay). Parts: [response]. RFC 9110, RFC 9112. Pure; runs in the jail.
+// HTTP/1.x responses -> match keys: status, header values and order, title, structure of the body, form marks. Used by parse.cc (http,
+// https, upnp, ipp, http-relay). Parts: [response]. RFC 9110, RFC 9112. Pure; runs in the jail.
 #pragma once
 
 #include <optional>
@@ -16,7 +16,7 @@ struct HttpResponse {
   int status = 0;
   std::string status_line;
   std::vector<std::pair<std::string, std::string>> headers;  // name as sent, value trimmed
-  std::string body;                                           // chunks joined (RFC 9112 section 7.1), cut at what arrived
+  std::string body;                                          // chunks joined (RFC 9112 section 7.1), cut at what arrived
   const std::string* header(std::string_view name) const;
 };
 inline constexpr std::size_t max_headers = 100;

@@ -75,8 +75,9 @@ Parsed tcp(const Item& item) {
   if (word == "ssh") parse_ssh(out, bytes);
   else if (word == "rfb") parse_rfb(out, bytes);
   else if (word == "http") return http(item, bytes);
-  else if (word == "rtsp") { if (!parse_rtsp(out, item)) return plain(item, "tcp"); }
-  else if (word == "ftp") parse_ftp(out, bytes);
+  else if (word == "rtsp") {
+    if (!parse_rtsp(out, item)) return plain(item, "tcp");
+  } else if (word == "ftp") parse_ftp(out, bytes);
   else if (word == "telnet") parse_telnet(out, bytes);
   else if (word == "tls") return plain(item, "tls");
   else return plain(item, "tcp");
@@ -85,7 +86,8 @@ Parsed tcp(const Item& item) {
 
 void bound(Parsed& out) {
   if (out.bytes.size() > max_item_bytes) out.bytes.resize(max_item_bytes);
-  for (auto& k : out.keys) if (k.value.size() > max_value_bytes) k.value.resize(max_value_bytes);
+  for (auto& k : out.keys)
+    if (k.value.size() > max_value_bytes) k.value.resize(max_value_bytes);
 }
 
 }  // namespace
@@ -100,7 +102,9 @@ std::string_view recognise(ByteView bytes) {
   // TLS alert or handshake record, version 3.x (RFC 8446 section 5.1)
   if (bytes.size() >= 3 && (bytes[0] == 0x15 || bytes[0] == 0x16) && bytes[1] == 3 && bytes[2] <= 4) return "tls";
   if (bytes[0] == 0xff && bytes.size() >= 2 && bytes[1] >= 0xfa) return "telnet";
-  if (text.size() >= 4 && (text.starts_with("220") || text.starts_with("421") || text.starts_with("530")) && (text[3] == ' ' || text[3] == '-')) return "ftp";
+  if (text.size() >= 4 && (text.starts_with("220") || text.starts_with("421") || text.starts_with("530")) &&
+      (text[3] == ' ' || text[3] == '-'))
+    return "ftp";
   auto all = as_text(bytes.subspan(0, std::min<std::size_t>(bytes.size(), 4096)));
   if (telnet_prompt(all) != "none") return "telnet";  // servers without option negotiation
   return {};

@@ -11,7 +11,8 @@ namespace nora::survey {
 // protocol "tcp": open, and either silent or not understood; protocol "": nothing that deserves a reply (a datagram of another service).
 Parsed parse(const Item& item);
 
-// What the first bytes of a TCP peer say: "ssh", "rfb", "http", "rtsp", "telnet", "ftp", "tls", "" (nothing known). At most 64 bytes are looked at.
+// What the first bytes of a TCP peer say: "ssh", "rfb", "http", "rtsp", "telnet", "ftp", "tls", "" (nothing known). At most 64 bytes are
+// looked at.
 std::string_view recognise(ByteView bytes);
 
 }  // namespace nora::survey

@@ -12,16 +12,20 @@ namespace nora::survey {
 namespace {
 
 Bytes hex(std::string_view text) { return *from_hex(text); }
-Item item(std::string probe, std::vector<Bytes> parts, std::uint16_t port = 80) { return {std::move(probe), "203.0.113.7", port, std::move(parts)}; }
+Item item(std::string probe, std::vector<Bytes> parts, std::uint16_t port = 80) {
+  return {std::move(probe), "203.0.113.7", port, std::move(parts)};
+}
 std::string key(const Parsed& p, std::string_view name) {
   const auto* v = p.find(name);
   return v ? *v : "(none)";
 }
 
 TEST(Http, AdminPageGivesItsKeys) {
-  auto p = parse(item("http", {to_bytes("HTTP/1.0 200 OK\r\nDate: Wed, 25 Nov 2026 00:00:00 GMT\r\nServer: httpd/1.06\r\nSet-Cookie: sid=12345; path=/\r\n"
-                                        "Content-Type: text/html\r\n\r\n<HTML><head><Title>\n ELECOM WRC-1167GST2 &#31649;&#x7406;画面 </title>"
-                                        "<meta name='generator' content=\"hand &amp; made\"></head><body><form><INPUT type=password name=p></form></body>")}));
+  auto p = parse(
+      item("http",
+           {to_bytes("HTTP/1.0 200 OK\r\nDate: Wed, 25 Nov 2026 00:00:00 GMT\r\nServer: httpd/1.06\r\nSet-Cookie: sid=12345; path=/\r\n"
+                     "Content-Type: text/html\r\n\r\n<HTML><head><Title>\n ELECOM WRC-1167GST2 &#31649;&#x7406;画面 </title>"
+                     "<meta name='generator' content=\"hand &amp; made\"></head><body><form><INPUT type=password name=p></form></body>")}));
   EXPECT_EQ(p.protocol, "http");
   EXPECT_EQ(key(p, "http.status"), "200");
   EXPECT_EQ(key(p, "http_header.server"), "httpd/1.06");
@@ -39,8 +43,9 @@ TEST(Http, AdminPageGivesItsKeys) {
 
 TEST(Http, SameDeviceAnotherMomentHasTheSameBytes) {
   auto at = [](std::string date, std::string nonce) {
-    return parse(item("http", {to_bytes("HTTP/1.1 401 Unauthorized\r\nDate: " + date + "\r\nWWW-Authenticate: Digest realm=\"WJ-NV\", nonce=\"" + nonce +
-                                        "\", qop=\"auth\"\r\nContent-Length: 0\r\n\r\n")}));
+    return parse(
+        item("http", {to_bytes("HTTP/1.1 401 Unauthorized\r\nDate: " + date + "\r\nWWW-Authenticate: Digest realm=\"WJ-NV\", nonce=\"" +
+                               nonce + "\", qop=\"auth\"\r\nContent-Length: 0\r\n\r\n")}));
   };
   auto a = at("Mon", "aaaa"), b = at("Tue", "bbbb");
   EXPECT_EQ(a.bytes, b.bytes);
@@ -49,7 +54,8 @@ TEST(Http, SameDeviceAnotherMomentHasTheSameBytes) {
 }
 
 TEST(Http, ChunkedBodyIsJoined) {
-  auto p = parse(item("http", {to_bytes("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n7\r\n<title>\r\nB\r\nNAS</title> \r\n0\r\n\r\n")}));
+  auto p = parse(
+      item("http", {to_bytes("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n7\r\n<title>\r\nB\r\nNAS</title> \r\n0\r\n\r\n")}));
   EXPECT_EQ(key(p, "html_title"), "NAS");
 }
 
@@ -69,13 +75,16 @@ TEST(Http, RedirectIsFollowedOnlyOnTheSameHostAndPort) {
 }
 
 TEST(Http, ProxySoftwareIsOnlySuspectedUntilTheRelay) {
-  auto p = parse(item("http", {to_bytes("HTTP/1.0 400 Bad Request\r\nServer: tinyproxy/1.11.1\r\n\r\n<title>400 Bad Request</title>")}, 8080));
+  auto p =
+      parse(item("http", {to_bytes("HTTP/1.0 400 Bad Request\r\nServer: tinyproxy/1.11.1\r\n\r\n<title>400 Bad Request</title>")}, 8080));
   EXPECT_TRUE(p.proxy_suspect);
   EXPECT_EQ(key(p, "http.proxy"), "(none)");
   auto answer = to_bytes("HTTP/1.0 200 OK\r\nVia: 1.1 openblocks-vx2 (tinyproxy/1.11.1)\r\n\r\nsecret-777");
   EXPECT_EQ(key(parse(item("http-relay", {answer, to_bytes("secret-777"), to_bytes("seen")})), "http.proxy"), "relayed");
-  EXPECT_EQ(key(parse(item("http-relay", {answer, to_bytes("secret-777"), {}})), "http.proxy"), "refused") << "the listener was never asked";
-  EXPECT_EQ(key(parse(item("http-relay", {answer, to_bytes("secret-778"), to_bytes("seen")})), "http.proxy"), "refused") << "another body came back";
+  EXPECT_EQ(key(parse(item("http-relay", {answer, to_bytes("secret-777"), {}})), "http.proxy"), "refused")
+      << "the listener was never asked";
+  EXPECT_EQ(key(parse(item("http-relay", {answer, to_bytes("secret-778"), to_bytes("seen")})), "http.proxy"), "refused")
+      << "another body came back";
   auto relayed = parse(item("http-relay", {answer, to_bytes("secret-777"), to_bytes("seen")}));
   EXPECT_EQ(relayed.protocol, "http_proxy");
   EXPECT_EQ(key(relayed, "http_header.via"), "1.1 openblocks-vx2 (tinyproxy/1.11.1)");
@@ -89,8 +98,10 @@ TEST(Http, LiteralFuzzOfTitles) {
 }
 
 TEST(Telnet, BusyboxAsksForALogin) {
-  auto p = parse(item("listen", {hex("fffd01fffd1ffffb01fffb030d0d0a4c6f6769746563204c414e2d573330304e2f52205665722e322e32370d0a0d4c414e2d57333030"
-                                     "4e52206c6f67696e3a20")}, 23));
+  auto p = parse(item("listen",
+                      {hex("fffd01fffd1ffffb01fffb030d0d0a4c6f6769746563204c414e2d573330304e2f52205665722e322e32370d0a0d4c414e2d57333030"
+                           "4e52206c6f67696e3a20")},
+                      23));
   EXPECT_EQ(p.protocol, "telnet");
   EXPECT_EQ(key(p, "telnet_banners"), "Logitec LAN-W300N/R Ver.2.27\r\n\rLAN-W300NR login:");
   EXPECT_EQ(key(p, "telnet.prompt"), "login");
@@ -122,7 +133,8 @@ TEST(Ssh, DropbearNamesItsKexWithoutTheCookie) {
   auto packet = [](std::uint8_t cookie) {
     Bytes kex = {20};
     kex.insert(kex.end(), 16, cookie);
-    for (std::string_view list : {"curve25519-sha256,diffie-hellman-group14-sha1", "ssh-rsa", "aes128-ctr", "aes128-ctr", "hmac-sha1", "hmac-sha1", "none", "none", "", ""}) {
+    for (std::string_view list : {"curve25519-sha256,diffie-hellman-group14-sha1", "ssh-rsa", "aes128-ctr", "aes128-ctr", "hmac-sha1",
+                                  "hmac-sha1", "none", "none", "", ""}) {
       put_u32be(kex, static_cast<std::uint32_t>(list.size()));
       kex.insert(kex.end(), list.begin(), list.end());
     }
@@ -208,13 +220,16 @@ TEST(Small, RecordedProofs) {
 TEST(Rtsp, DescribeWithoutPasswordIsTold) {
   auto options = to_bytes("RTSP/1.0 200 OK\r\nCSeq: 1\r\nPublic: OPTIONS, DESCRIBE\r\nServer: GStreamer RTSP server\r\nDate: x\r\n\r\n");
   auto missing = to_bytes("RTSP/1.0 404 Not Found\r\nCSeq: 2\r\n\r\n");
-  auto open = to_bytes("RTSP/1.0 200 OK\r\nCSeq: 3\r\nContent-Type: application/sdp\r\n\r\nv=0\r\no=- 123 1 IN IP4 0.0.0.0\r\ns=Session streamed with GStreamer\r\n");
+  auto open = to_bytes(
+      "RTSP/1.0 200 OK\r\nCSeq: 3\r\nContent-Type: application/sdp\r\n\r\nv=0\r\no=- 123 1 IN IP4 0.0.0.0\r\ns=Session streamed with "
+      "GStreamer\r\n");
   auto p = parse(item("rtsp", {options, missing, open}, 554));
   EXPECT_EQ(p.protocol, "rtsp");
   EXPECT_EQ(key(p, "rtsp_header.server"), "GStreamer RTSP server");
   EXPECT_EQ(key(p, "rtsp.describe_status"), "200");
   EXPECT_EQ(key(p, "rtsp.sdp_name"), "Session streamed with GStreamer");
-  auto closed = parse(item("rtsp", {options, to_bytes("RTSP/1.0 401 Unauthorized\r\nWWW-Authenticate: Basic realm=\"cam\"\r\n\r\n"), missing}, 554));
+  auto closed =
+      parse(item("rtsp", {options, to_bytes("RTSP/1.0 401 Unauthorized\r\nWWW-Authenticate: Basic realm=\"cam\"\r\n\r\n"), missing}, 554));
   EXPECT_EQ(key(closed, "rtsp.describe_status"), "401");
   EXPECT_EQ(key(closed, "rtsp.wwwauth"), "Basic realm=\"cam\"");
 }
@@ -240,10 +255,13 @@ TEST(Ipp, AttributesOfThePrinter) {
 }
 
 TEST(Upnp, DescriptionOfTheRootDevice) {
-  auto p = parse(item("upnp", {to_bytes("HTTP/1.1 200 OK\r\nServer: Debian/6 UPnP/1.1 MiniUPnPd/2.3.1\r\n\r\n<?xml version=\"1.0\"?><root><device>"
-                                        "<deviceType>urn:schemas-upnp-org:device:InternetGatewayDevice:1</deviceType><friendlyName>Aterm WG1200HP4</friendlyName>"
-                                        "<manufacturer>NEC Platforms, Ltd.</manufacturer><modelName>Aterm WG1200HP4</modelName><modelNumber>1.5.1</modelNumber>"
-                                        "<deviceList><device><manufacturer>other</manufacturer></device></deviceList></device></root>")}, 5000));
+  auto p = parse(item(
+      "upnp",
+      {to_bytes("HTTP/1.1 200 OK\r\nServer: Debian/6 UPnP/1.1 MiniUPnPd/2.3.1\r\n\r\n<?xml version=\"1.0\"?><root><device>"
+                "<deviceType>urn:schemas-upnp-org:device:InternetGatewayDevice:1</deviceType><friendlyName>Aterm WG1200HP4</friendlyName>"
+                "<manufacturer>NEC Platforms, Ltd.</manufacturer><modelName>Aterm WG1200HP4</modelName><modelNumber>1.5.1</modelNumber>"
+                "<deviceList><device><manufacturer>other</manufacturer></device></deviceList></device></root>")},
+      5000));
   EXPECT_EQ(p.protocol, "upnp");
   EXPECT_EQ(key(p, "upnp.manufacturer"), "NEC Platforms, Ltd.");
   EXPECT_EQ(key(p, "upnp.model_number"), "1.5.1");
@@ -257,16 +275,27 @@ TEST(Dns, OpenResolverRefusalAndReferral) {
   EXPECT_EQ(key(open, "dns.recursion"), "open");
   EXPECT_EQ(key(open, "dns.answer"), "192.0.2.1");
   EXPECT_EQ(key(parse(item("dns-recursion", {hex("1234 8185 0001 0000 0000 0000 " + q)}, 53)), "dns.recursion"), "refused");
-  EXPECT_EQ(key(parse(item("dns-recursion", {hex("1234 8100 0001 0000 0001 0000 " + q + " 00 0002 0001 0000003c 0002 0161")}, 53)), "dns.recursion"), "referral");
-  EXPECT_EQ(key(parse(item("dns-recursion", {hex("1234 8180 0001 0001 0000 0000 " + q + " 03666f6f00 0001 0001 0000003c 0004 c0000201")}, 53)), "dns.recursion"), "other")
+  EXPECT_EQ(key(parse(item("dns-recursion", {hex("1234 8100 0001 0000 0001 0000 " + q + " 00 0002 0001 0000003c 0002 0161")}, 53)),
+                "dns.recursion"),
+            "referral");
+  EXPECT_EQ(
+      key(parse(item("dns-recursion", {hex("1234 8180 0001 0001 0000 0000 " + q + " 03666f6f00 0001 0001 0000003c 0004 c0000201")}, 53)),
+          "dns.recursion"),
+      "other")
       << "an address for another name is a fake";
-  auto version = parse(item("dns-version", {hex("1234 8580 0001 0001 0000 0000 0776657273696f6e0462696e6400 0010 0003 c00c 0010 0003 00000000 000d 0c 646e736d6173712d322e3930")}, 53));
+  auto version = parse(item(
+      "dns-version",
+      {hex(
+          "1234 8580 0001 0001 0000 0000 0776657273696f6e0462696e6400 0010 0003 c00c 0010 0003 00000000 000d 0c 646e736d6173712d322e3930")},
+      53));
   EXPECT_EQ(key(version, "dns.version_bind"), "dnsmasq-2.90");
-  EXPECT_EQ(parse(item("dns-recursion", {hex("1234 8180 0001 0001 0000 0000 c00c 0001 0001")}, 53)).protocol, "dns") << "a name that points at itself ends";
+  EXPECT_EQ(parse(item("dns-recursion", {hex("1234 8180 0001 0001 0000 0000 c00c 0001 0001")}, 53)).protocol, "dns")
+      << "a name that points at itself ends";
 }
 
 TEST(Ntp, OnlyWhatNamesTheProductIsKept) {
-  std::string text = "version=\"ntpd ntpsec-1.2.2\", processor=\"x86_64\", system=\"Linux/6.1\", leap=3, stratum=16, rootdelay=0.123, clock=0xec.1";
+  std::string text =
+      "version=\"ntpd ntpsec-1.2.2\", processor=\"x86_64\", system=\"Linux/6.1\", leap=3, stratum=16, rootdelay=0.123, clock=0xec.1";
   Bytes bytes = hex("d682 0001 c016 0000 0000");
   put_u16be(bytes, static_cast<std::uint16_t>(text.size()));
   bytes.insert(bytes.end(), text.begin(), text.end());
@@ -279,8 +308,11 @@ TEST(Ntp, OnlyWhatNamesTheProductIsKept) {
 
 TEST(Snmp, EngineIdNamesTheMaker) {
   // Report of a v3 agent: engine id 8000049e0300005e005323
-  auto p = parse(item("snmpv3-engine", {hex("304d 020103 3011 0204 4a690001 020300ffe3 040100 020103 041c 301a 040b 8000049e0300005e005323 020105 0202 0539 0400 0400 0400"
-                                            "3017 040b 8000049e0300005e005323 0400 a806 020100 020100")}, 161));
+  auto p = parse(item(
+      "snmpv3-engine",
+      {hex("304d 020103 3011 0204 4a690001 020300ffe3 040100 020103 041c 301a 040b 8000049e0300005e005323 020105 0202 0539 0400 0400 0400"
+           "3017 040b 8000049e0300005e005323 0400 a806 020100 020100")},
+      161));
   EXPECT_EQ(p.protocol, "snmpv3");
   EXPECT_EQ(key(p, "snmpv3.engine_id"), "8000049e0300005e005323");
   EXPECT_EQ(key(p, "snmpv3.enterprise"), "1182");
@@ -289,15 +321,18 @@ TEST(Snmp, EngineIdNamesTheMaker) {
 
 TEST(Ssdp, LocationOnlyOnTheSameHost) {
   auto with = [](std::string location) {
-    return parse(item("ssdp", {to_bytes("HTTP/1.1 200 OK\r\nST: upnp:rootdevice\r\nLOCATION: " + location + "\r\nSERVER: Debian/6 UPnP/1.1 MiniUPnPd/2.3.1\r\nDATE: x\r\n\r\n")}, 1900));
+    return parse(item("ssdp",
+                      {to_bytes("HTTP/1.1 200 OK\r\nST: upnp:rootdevice\r\nLOCATION: " + location +
+                                "\r\nSERVER: Debian/6 UPnP/1.1 MiniUPnPd/2.3.1\r\nDATE: x\r\n\r\n")},
+                      1900));
   };
   auto p = with("http://203.0.113.7:5000/rootDesc.xml");
   EXPECT_EQ(p.protocol, "ssdp");
   EXPECT_EQ(p.location_port, 5000);
   EXPECT_EQ(p.location_path, "/rootDesc.xml");
   EXPECT_EQ(key(p, "ssdp.server"), "Debian/6 UPnP/1.1 MiniUPnPd/2.3.1");
-  for (auto other : {"http://203.0.113.8:5000/x", "http://203.0.113.77:5000/x", "http://203.0.113.7@evil/x", "http://203.0.113.7:0/x", "http://203.0.113.7:99999/x",
-                     "https://203.0.113.7:5000/x", "http://203.0.113.7:5000/x y"})
+  for (auto other : {"http://203.0.113.8:5000/x", "http://203.0.113.77:5000/x", "http://203.0.113.7@evil/x", "http://203.0.113.7:0/x",
+                     "http://203.0.113.7:99999/x", "https://203.0.113.7:5000/x", "http://203.0.113.7:5000/x y"})
     EXPECT_EQ(with(other).location_port, 0) << other;
 }
 
@@ -313,7 +348,8 @@ TEST(NatPmp, ExternalAddress) {
 }
 
 TEST(Https, CertificateAndPage) {
-  // openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -days 3650 -subj '/C=JP/O=Example/CN=x' -addext subjectAltName=DNS:x.example
+  // openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -days 3650 -subj '/C=JP/O=Example/CN=x' -addext
+  // subjectAltName=DNS:x.example
   auto der = hex(
       "308201c030820167a0030201020214361ebfbc6718762be412a129762fe1f70992e205300a06082a8648ce3d040302302b310b3009060355040613024a50311030"
       "0e060355040a0c074578616d706c65310a300806035504030c0178301e170d3236313132353138303433325a170d3336313132323138303433325a302b310b3009"
@@ -322,7 +358,8 @@ TEST(Https, CertificateAndPage) {
       "a3693067301d0603551d0e04160414350415f6d99ff9706c1f71a0dce21a3b990d93fa301f0603551d23041830168014350415f6d99ff9706c1f71a0dce21a3b99"
       "0d93fa300f0603551d130101ff040530030101ff30140603551d11040d300b8209782e6578616d706c65300a06082a8648ce3d0403020347003044022030f2f7d7"
       "da27058c3727d95a5335acae21d6253f6b800124d4f18db5d0905e65022046509d3127d13698285be310ffe6fe8be86ace0f66947c115ef3eef12436b7f4");
-  auto p = parse(item("https", {der, to_bytes("HTTP/1.1 200 OK\r\nServer: LANDISK/1.13\r\n\r\n<title>LAN DISK</title>"), to_bytes("TLSv1.3")}, 443));
+  auto p = parse(
+      item("https", {der, to_bytes("HTTP/1.1 200 OK\r\nServer: LANDISK/1.13\r\n\r\n<title>LAN DISK</title>"), to_bytes("TLSv1.3")}, 443));
   EXPECT_EQ(p.protocol, "https");
   EXPECT_EQ(key(p, "x509.subject"), "CN=x,O=Example,C=JP");
   EXPECT_EQ(key(p, "x509.issuer"), "CN=x,O=Example,C=JP");
@@ -353,20 +390,33 @@ TEST(Recognise, ByTheBytesAlone) {
 // Every parser is total: random bytes, and recorded replies with random changes, give a bounded result and no crash.
 TEST(Hostile, MutatedRepliesStayBounded) {
   std::mt19937 random(7);
-  std::vector<Bytes> seeds = {hex("fffd01fffd1f0d0a6c6f67696e3a20"), to_bytes("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n<titl\r\n0\r\n"),
-                              hex("12348180000100010000000001 61 c00c 0001 0001 c00c 0001 0001 0000003c 0004 c0000201"), hex("30520201033011020400000001020300ffe30401000201030421301f040b8000049e0300005e005323"),
-                              hex("60451234c128ff3c2f3e"), hex("000100000003 01 2b0e01010000ff"), to_bytes("RTSP/1.0 200 OK\r\nServer: x\r\n\r\n"), to_bytes("RFB 003.008\n\xff")};
-  const char* probes[] = {"listen", "http", "https", "rtsp", "mqtt", "socks5", "http-relay", "ipp", "modbus", "upnp", "dns-recursion", "dns-version",
-                          "ntp-readvar", "snmpv3-engine", "ssdp", "coap-core", "natpmp"};
+  std::vector<Bytes> seeds = {hex("fffd01fffd1f0d0a6c6f67696e3a20"),
+                              to_bytes("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n<titl\r\n0\r\n"),
+                              hex("12348180000100010000000001 61 c00c 0001 0001 c00c 0001 0001 0000003c 0004 c0000201"),
+                              hex("30520201033011020400000001020300ffe30401000201030421301f040b8000049e0300005e005323"),
+                              hex("60451234c128ff3c2f3e"),
+                              hex("000100000003 01 2b0e01010000ff"),
+                              to_bytes("RTSP/1.0 200 OK\r\nServer: x\r\n\r\n"),
+                              to_bytes("RFB 003.008\n\xff")};
+  const char* probes[] = {"listen",      "http",          "https",  "rtsp",      "mqtt",          "socks5",
+                          "http-relay",  "ipp",           "modbus", "upnp",      "dns-recursion", "dns-version",
+                          "ntp-readvar", "snmpv3-engine", "ssdp",   "coap-core", "natpmp"};
   for (int i = 0; i < 40'000; ++i) {
     Bytes bytes = seeds[random() % seeds.size()];
     for (int k = static_cast<int>(random() % 6); k > 0 && !bytes.empty(); --k) {
       auto at = random() % bytes.size();
       switch (random() % 4) {
-        case 0: bytes[at] = static_cast<std::uint8_t>(random()); break;
-        case 1: bytes.insert(bytes.begin() + static_cast<std::ptrdiff_t>(at), static_cast<std::uint8_t>(random())); break;
-        case 2: bytes.erase(bytes.begin() + static_cast<std::ptrdiff_t>(at)); break;
-        default: bytes.resize(at);
+        case 0:
+          bytes[at] = static_cast<std::uint8_t>(random());
+          break;
+        case 1:
+          bytes.insert(bytes.begin() + static_cast<std::ptrdiff_t>(at), static_cast<std::uint8_t>(random()));
+          break;
+        case 2:
+          bytes.erase(bytes.begin() + static_cast<std::ptrdiff_t>(at));
+          break;
+        default:
+          bytes.resize(at);
       }
     }
     auto p = parse(item(probes[random() % std::size(probes)], {bytes, bytes}, 80));
@@ -376,7 +426,8 @@ TEST(Hostile, MutatedRepliesStayBounded) {
 }
 
 TEST(Http, BodyTextIsWhatAReaderSees) {
-  EXPECT_EQ(body_text("<html><head><title>T</title><style>b{}</style><script>var a='<b>x';</script></head><body><h1>ELECOM</h1><!-- no --><p>Firmware&nbsp;1.06\r\n  unit 7</p>"),
+  EXPECT_EQ(body_text("<html><head><title>T</title><style>b{}</style><script>var a='<b>x';</script></head><body><h1>ELECOM</h1><!-- no "
+                      "--><p>Firmware&nbsp;1.06\r\n  unit 7</p>"),
             "ELECOM Firmware 1.06 unit 7");
   EXPECT_EQ(body_text("<script>never closed"), "");
   EXPECT_EQ(body_text("a<b"), "a");

@@ -17,7 +17,10 @@ class Reader {
   std::size_t at() const { return at_; }
   std::size_t left() const { return bytes_.size() - at_; }
   std::uint8_t u8() {
-    if (left() < 1) { bad_ = true; return 0; }
+    if (left() < 1) {
+      bad_ = true;
+      return 0;
+    }
     return bytes_[at_++];
   }
   std::uint16_t u16() {
@@ -55,7 +58,8 @@ inline std::string lower(std::string_view s) {
 }
 inline bool same_word(std::string_view a, std::string_view b) {
   if (a.size() != b.size()) return false;
-  for (std::size_t i = 0; i < a.size(); ++i) if (lower(a[i]) != lower(b[i])) return false;
+  for (std::size_t i = 0; i < a.size(); ++i)
+    if (lower(a[i]) != lower(b[i])) return false;
   return true;
 }
 inline bool is_blank(char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n' || c == '\0'; }

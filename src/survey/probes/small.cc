@@ -141,17 +141,21 @@ bool parse_ipp(Parsed& out, const Item& item) {
       auto value = r.take(value_size);
       if (r.bad()) break;
       if (name_size > 0) name = as_text(n);
-      static constexpr std::pair<std::string_view, std::string_view> wanted[] = {
-          {"printer-make-and-model", "ipp.make_and_model"}, {"printer-name", "ipp.printer_name"}, {"printer-info", "ipp.printer_info"},
-          {"printer-firmware-string-version", "ipp.firmware"}, {"printer-device-id", "ipp.device_id"}};
+      static constexpr std::pair<std::string_view, std::string_view> wanted[] = {{"printer-make-and-model", "ipp.make_and_model"},
+                                                                                 {"printer-name", "ipp.printer_name"},
+                                                                                 {"printer-info", "ipp.printer_info"},
+                                                                                 {"printer-firmware-string-version", "ipp.firmware"},
+                                                                                 {"printer-device-id", "ipp.device_id"}};
       for (auto [attribute, key] : wanted)
         if (name == attribute && !out.find(key)) out.add(key, trim(as_text(value)));
-      if (name == "printer-state" && value.size() == 4 && !out.find("ipp.state")) out.add("ipp.state", std::to_string(get_u32be(value.data())));
+      if (name == "printer-state" && value.size() == 4 && !out.find("ipp.state"))
+        out.add("ipp.state", std::to_string(get_u32be(value.data())));
     }
   }
   if (!any) return false;
   std::string text;
-  for (const auto& k : out.keys) text += k.key == "ipp.state" ? "" : k.key + ": " + k.value + "\n";  // uptime and dates of the raw answer vary
+  for (const auto& k : out.keys)
+    text += k.key == "ipp.state" ? "" : k.key + ": " + k.value + "\n";  // uptime and dates of the raw answer vary
   out.bytes = to_bytes(text);
   return true;
 }
@@ -162,10 +166,15 @@ bool parse_upnp(Parsed& out, const Item& item) {
   if (!http || http->status != 200 || find_word(http->body, "<devicetype") == std::string_view::npos) return false;
   out.protocol = "upnp";
   if (const auto* server = http->header("server")) out.add("http_header.server", *server);
-  static constexpr std::pair<std::string_view, std::string_view> wanted[] = {
-      {"devicetype", "upnp.device_type"},   {"friendlyname", "upnp.friendly_name"},         {"manufacturer", "upnp.manufacturer"},
-      {"modelname", "upnp.model_name"},     {"modelnumber", "upnp.model_number"},           {"modeldescription", "upnp.model_description"},
-      {"serialnumber", "upnp.serial"}, {"udn", "upnp.udn"},      {"presentationurl", "upnp.presentation_url"}};
+  static constexpr std::pair<std::string_view, std::string_view> wanted[] = {{"devicetype", "upnp.device_type"},
+                                                                             {"friendlyname", "upnp.friendly_name"},
+                                                                             {"manufacturer", "upnp.manufacturer"},
+                                                                             {"modelname", "upnp.model_name"},
+                                                                             {"modelnumber", "upnp.model_number"},
+                                                                             {"modeldescription", "upnp.model_description"},
+                                                                             {"serialnumber", "upnp.serial"},
+                                                                             {"udn", "upnp.udn"},
+                                                                             {"presentationurl", "upnp.presentation_url"}};
   for (auto [tag, key] : wanted) {  // the first one: the root device; embedded devices follow
     auto open = find_word(http->body, "<" + std::string(tag) + ">");
     if (open == std::string_view::npos) continue;

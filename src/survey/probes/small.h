@@ -6,7 +6,7 @@
 
 namespace nora::survey {
 
-bool parse_mqtt(Parsed& out, ByteView bytes);    // false: not MQTT
+bool parse_mqtt(Parsed& out, ByteView bytes);  // false: not MQTT
 bool parse_socks5(Parsed& out, ByteView bytes);
 bool parse_modbus(Parsed& out, ByteView bytes);
 bool parse_rtsp(Parsed& out, const Item& item);

@@ -65,7 +65,8 @@ bool add_certificate(Parsed& out, ByteView der) {
     for (int i = 0; i < names && i < max_names; ++i) {
       const auto* name = sk_GENERAL_NAME_value(san, i);
       if (name->type == GEN_DNS)
-        out.add("x509.san", {reinterpret_cast<const char*>(ASN1_STRING_get0_data(name->d.dNSName)), static_cast<std::size_t>(ASN1_STRING_length(name->d.dNSName))});
+        out.add("x509.san", {reinterpret_cast<const char*>(ASN1_STRING_get0_data(name->d.dNSName)),
+                             static_cast<std::size_t>(ASN1_STRING_length(name->d.dNSName))});
     }
     GENERAL_NAMES_free(san);
   }
@@ -77,7 +78,8 @@ bool add_certificate(Parsed& out, ByteView der) {
   std::tm tm{};
   if (to && ASN1_TIME_to_tm(to, &tm)) {
     char text[32];
-    std::snprintf(text, sizeof text, "%04d-%02d-%02dT%02d:%02d:%02dZ", (tm.tm_year + 1900) % 10000, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec);
+    std::snprintf(text, sizeof text, "%04d-%02d-%02dT%02d:%02d:%02dZ", (tm.tm_year + 1900) % 10000, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour,
+                  tm.tm_min, tm.tm_sec);
     out.add("x509.not_after", text);
   }
   std::string key = "?";

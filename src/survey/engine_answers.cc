@@ -1,0 +1,267 @@
+// What comes back: answers to probes, conversations with open ports, and the results made of them.
+#include <algorithm>
+
+#include "survey/engine_run.h"
+
+namespace nora::survey {
+namespace {
+
+constexpr Span gather_time = Span::ms(300);  // datagrams that answer one probe are one reply
+constexpr std::size_t max_gather_parts = 16, max_gathers = 65'536;
+
+}  // namespace
+
+void EngineRun::receive(ByteView frame, Instant at) {
+  auto packet = net::parse_frame(frame);
+  if (!packet) return;
+  if (auto answer = validator_->check(*packet)) answered(*answer, at);
+}
+
+void EngineRun::answered(const Answer& answer, Instant at) {
+  ++summary_.received;
+  if (auto c = calibration_.find(answer.index); c != calibration_.end()) {
+    c->second = true;
+    return;
+  }
+  if (auto g = gathers_.find(answer.index); g != gathers_.end() && answer.kind == AnswerKind::datagram) {
+    g->second.bytes += static_cast<std::int64_t>(answer.payload.size());
+    if (g->second.parts.size() < max_gather_parts) g->second.parts.emplace_back(answer.payload.begin(), answer.payload.end());
+    return;
+  }
+  if (!answered_.insert(answer.index).second) {
+    ++summary_.duplicates;
+    return;
+  }
+  ++summary_.unique;
+  auto segment = static_cast<std::int64_t>(permutation_.place(answer.index) / plan_.segment_size);
+  const auto& slot = answer.slot;
+  bool social = shared_.mandate.is_social(answer.ip);
+  // ICMP errors are rate-limited by the kernels of devices: only answers of the service or of TCP itself measure the loss.
+  bool steady = answer.kind == AnswerKind::open || answer.kind == AnswerKind::datagram ||
+                (answer.kind == AnswerKind::closed && slot.proto == Proto::tcp);
+  if (!social && steady && candidates_.size() < 100'000) candidates_.push_back(answer.index);
+  switch (answer.kind) {
+    case AnswerKind::open: {
+      journal_.add({{"ev", "open"}, {"ip", answer.ip.text()}, {"port", slot.port}, {"n", segment}});
+      if (events_.check_event)
+        events_.check_event(
+            {{"step", "probe"}, {"what", visits_.usual_service(slot.port)}, {"port", slot.port}, {"proto", "tcp"}, {"result", "open"}});
+      Visit v;
+      v.ip = answer.ip;
+      v.port = slot.port;
+      v.social = social;
+      v.segment = segment;
+      visits_.add(std::move(v));
+      break;
+    }
+    case AnswerKind::closed:
+      outcome(answer.ip, slot.port, slot.proto, slot.probe, segment, at, "closed");
+      break;
+    case AnswerKind::unreachable:
+      break;  // a router on the way speaks, not the device: at the commit it counts as silent
+    case AnswerKind::datagram: {
+      if (gathers_.size() >= max_gathers) flush_gathers(true);
+      Gather g{answer, {}, static_cast<std::int64_t>(answer.payload.size()), at, now() + gather_time};
+      g.parts.emplace_back(answer.payload.begin(), answer.payload.end());
+      g.answer.payload = {};
+      if (active_ && active_->n == segment) ++active_->pending;
+      gathers_.emplace(answer.index, std::move(g));
+    }
+  }
+  if (answer.kind == AnswerKind::unreachable) answered_.erase(answer.index);
+}
+
+void EngineRun::flush_gathers(bool all) {
+  auto t = now();
+  for (auto at = gathers_.begin(); at != gathers_.end();) {
+    if (!all && at->second.due > t) {
+      ++at;
+      continue;
+    }
+    auto g = std::make_shared<Gather>(std::move(at->second));
+    at = gathers_.erase(at);
+    std::size_t total = 0;
+    std::erase_if(g->parts, [&](const Bytes& p) { return (total += p.size()) > max_item_bytes; });
+    Item item{g->answer.slot.probe, g->answer.ip.text(), g->answer.slot.port, g->parts};
+    ++on_the_way_;
+    parser_.submit(std::move(item), [this, g](Item&&, std::optional<Parsed>&& parsed) {
+      --on_the_way_;
+      const auto& slot = g->answer.slot;
+      auto segment = static_cast<std::int64_t>(permutation_.place(g->answer.index) / plan_.segment_size);
+      if (active_ && active_->n == segment) --active_->pending;
+      if (!parsed) {
+        parsed.emplace();
+        parsed->protocol = "parser-died";
+        for (const auto& p : g->parts) parsed->bytes.insert(parsed->bytes.end(), p.begin(), p.end());
+      }
+      if (parsed->protocol.empty()) return;
+      const auto* request = shared_.catalogue.find(slot.probe);
+      auto asked =
+          static_cast<std::int64_t>(request->render({}, g->answer.ip, shared_.mandate.source_for(g->answer.ip).value_or(Ip{})).size());
+      store(g->answer.ip, slot.port, slot.proto, slot.probe, segment, g->at, asked, g->bytes, *parsed);
+      if (events_.check_event)
+        events_.check_event({{"step", "probe"}, {"what", slot.probe}, {"port", slot.port}, {"proto", "udp"}, {"result", "answered"}});
+      if (parsed->location_port != 0) {
+        journal_.add({{"ev", "open"},
+                      {"ip", g->answer.ip.text()},
+                      {"port", parsed->location_port},
+                      {"n", segment},
+                      {"path", parsed->location_path}});
+        Visit v;
+        v.ip = g->answer.ip;
+        v.port = parsed->location_port;
+        v.social = shared_.mandate.is_social(v.ip);
+        v.segment = segment;
+        v.probe = "upnp";
+        v.path = v.key_path = parsed->location_path;
+        visits_.add(std::move(v));
+      }
+    });
+  }
+}
+
+void EngineRun::visit_more() {
+  while (grabber_.running() < max_conversations && !parser_.full()) {
+    auto visit = visits_.next(now());
+    if (!visit) return;
+    const auto* probe = shared_.mandate.probes().find(visit->probe);
+    auto permit = probe ? shared_.mandate.permit({visit->ip, visit->port}, *probe, env_.clock.now())
+                        : std::unexpected(law::Refusal::probe_not_in_catalogue);
+    if (!permit) {
+      ++summary_.refused_by[std::string(law::name(permit.error()))];
+      visits_.conversation_over(visit->ip, visit->social, now());
+      visit_over(*visit);
+      continue;
+    }
+    auto budget = budget_.take(*permit, env_.clock.now(), frames_per_conversation);
+    if (budget.refusal != law::Refusal::none) {
+      ++summary_.refused_by[std::string(law::name(budget.refusal))];
+      visits_.conversation_over(visit->ip, visit->social, now());
+      visit_over(*visit);
+      continue;
+    }
+    if (budget.wait.us > 0) {
+      visits_.postpone(std::move(*visit), now() + budget.wait);
+      continue;
+    }
+    ScriptSpec spec;
+    spec.probe = visit->probe;
+    spec.ip = visit->ip;
+    spec.port = visit->port;
+    spec.own = permit->source().text();
+    spec.path = visit->path;
+    spec.ssh_allowed = allowed(visit->ip, visit->port, "ssh");
+    spec.rfb_allowed = allowed(visit->ip, visit->port, "rfb");
+    spec.describe_allowed = allowed(visit->ip, visit->port, "rtsp-describe");
+    if (visit->probe == "http-relay") {
+      std::uint8_t token[8];
+      env_.random.fill(token);
+      visit->token = to_hex(token);
+      spec.relay_url = shared_.relay->url(visit->ip.is_v4(), visit->token);
+    }
+    auto tag = next_tag_++;
+    auto started = grabber_.start(*permit, std::move(spec), tag);
+    if (!started) {
+      visits_.conversation_over(visit->ip, visit->social, now());
+      if (started.error().code == Code::environment) {
+        give_up(Code::environment, started.error().what);
+        return;
+      }
+      visit_over(*visit);
+      continue;
+    }
+    ++summary_.conversations;
+    talking_.emplace(tag, std::move(*visit));
+  }
+}
+
+void EngineRun::conversation_ended(Grabbed&& g) {
+  auto at = talking_.find(g.tag);
+  if (at == talking_.end()) return;
+  auto visit = std::move(at->second);
+  talking_.erase(at);
+  visits_.conversation_over(visit.ip, visit.social, now());
+  if (g.ended == Ended::refused) outcome(visit.ip, visit.port, Proto::tcp, visit.probe, visit.segment, g.at, "closed");
+  if (g.ended != Ended::answered) {
+    judged(std::move(visit), std::move(g), std::nullopt);
+    return;
+  }
+  if (visit.probe == "http-relay") {
+    g.parts.resize(1);
+    g.parts.push_back(to_bytes(shared_.relay->secret(visit.token)));
+    g.parts.push_back(shared_.relay->seen(visit.token) ? to_bytes("seen") : Bytes{});
+  }
+  Item item{visit.probe, visit.ip.text(), visit.port, g.parts};
+  ++on_the_way_;
+  auto kept = std::make_shared<std::pair<Visit, Grabbed>>(std::move(visit), std::move(g));
+  parser_.submit(std::move(item), [this, kept](Item&&, std::optional<Parsed>&& parsed) {
+    --on_the_way_;
+    if (!parsed) {
+      parsed.emplace();
+      parsed->protocol = "parser-died";
+      for (const auto& p : kept->second.parts) parsed->bytes.insert(parsed->bytes.end(), p.begin(), p.end());
+      if (parsed->bytes.size() > max_item_bytes) parsed->bytes.resize(max_item_bytes);
+    }
+    judged(std::move(kept->first), std::move(kept->second), std::move(parsed));
+  });
+}
+
+void EngineRun::judged(Visit visit, Grabbed g, std::optional<Parsed> parsed) {
+  auto verdict = visits_.judge(visit, g.ended, parsed, now());
+  if (verdict.store) {
+    // The probe that is named is the one whose question was answered.
+    std::string probe = visit.probe;
+    if (probe == "listen" && shared_.mandate.probes().find(parsed->protocol)) probe = parsed->protocol;
+    store(visit.ip, visit.port, Proto::tcp, probe, visit.segment, g.at, g.sent_bytes, g.received_bytes, *parsed);
+    if (events_.check_event)
+      events_.check_event({{"step", "probe"}, {"what", probe}, {"port", visit.port}, {"proto", "tcp"}, {"result", "answered"}});
+  } else if (g.ended == Ended::silent && plan_.all_outcomes && verdict.finished && !visit.reported) {
+    outcome(visit.ip, visit.port, Proto::tcp, visit.probe, visit.segment, g.at, "silent");
+  }
+  if (!verdict.finished) return;
+  if (!visit.reported && g.ended != Ended::refused && visit.key_path.empty()) {  // open, and nobody knows what it is
+    Parsed plain = visit.fallback.value_or(Parsed{});
+    plain.protocol = "tcp";
+    store(visit.ip, visit.port, Proto::tcp, "listen", visit.segment, g.at, g.sent_bytes, static_cast<std::int64_t>(plain.bytes.size()),
+          plain);
+  }
+  visit_over(visit);
+}
+
+void EngineRun::visit_over(const Visit& visit) {
+  journal_.add({{"ev", "visited"}, {"ip", visit.ip.text()}, {"port", visit.port}, {"path", visit.key_path}});
+}
+
+void EngineRun::store(Ip ip, std::uint16_t port, Proto proto, std::string_view probe, std::int64_t segment, Instant at, std::int64_t asked,
+                      std::int64_t heard, const Parsed& parsed) {
+  registry::ReplyRecord r;
+  r.reply.protocol = parsed.protocol;
+  r.reply.bytes = parsed.bytes;
+  r.reply.keys = parsed.keys;
+  r.reply.hash = registry::reply_hash(r.reply.protocol, r.reply.bytes);
+  r.seen.where = {ip, {port}, proto, at};
+  r.seen.at_error = o_.at_error;
+  r.seen.reply_hash = r.reply.hash;
+  r.seen.probe = probe;
+  r.seen.segment = segment_id(plan_.survey, segment);
+  r.seen.request_bytes = asked;
+  r.seen.reply_bytes = heard;
+  spool_.add(r);
+  ++summary_.replies;
+  if (events_.reply) events_.reply(r);
+}
+
+void EngineRun::outcome(Ip ip, std::uint16_t port, Proto proto, std::string_view probe, std::int64_t segment, Instant at,
+                        std::string_view word) {
+  if (!plan_.all_outcomes && word != "closed") return;
+  if (!plan_.all_outcomes && plan_.kind == "full") return;
+  spool_.add(registry::Outcome{ip, {port}, proto, std::string(probe), at, std::string(word), segment_id(plan_.survey, segment)});
+  if (events_.check_event)
+    events_.check_event({{"step", "probe"},
+                         {"what", probe == "syn" || probe == "syn-control" ? visits_.usual_service(port) : std::string(probe)},
+                         {"port", port},
+                         {"proto", name(proto)},
+                         {"result", word}});
+}
+
+}  // namespace nora::survey
