@@ -84,10 +84,11 @@ int play(DemoSession& s) {
     if (demo_interrupted()) return exit_code(Code::interrupted);
   }
   if (!s.options().headless) {
+    demo_staff_links(s);
     demo_page(s);
     return s.failed_steps() == 0 ? 0 : 1;
   }
-  for (auto part : {demo_owner, demo_naming, demo_onsite, demo_isolation, demo_overview}) {
+  for (auto part : {demo_owner, demo_naming, demo_onsite, demo_isolation, demo_again, demo_overview}) {
     part(s);
     if (demo_interrupted()) return exit_code(Code::interrupted);
   }

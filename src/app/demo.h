@@ -111,12 +111,16 @@ void demo_naming(DemoSession& s);     // 4, second half (headless: two analysts 
 void demo_owner(DemoSession& s);      // 11 (headless: the visitor is played)
 void demo_onsite(DemoSession& s);     // 12
 void demo_isolation(DemoSession& s);  // 13
+void demo_again(DemoSession& s);      // 7, second half: the re-measurement
 void demo_overview(DemoSession& s);   // 14, 15
 bool demo_interrupted();              // Ctrl-C was pressed
 
 // Counts what the run left in wire counters, stores and mail spools, compares it with the truth file, and returns the summary
 // (fields in docs and in the command's help). `held` becomes false when a count differs from the truth.
 Result<json::Object> demo_summary(DemoSession& s, bool& held);
+
+// One-time logins for the desk, for whoever plays with the demo.
+void demo_staff_links(DemoSession& s);
 
 // The demo-only page: what to click, and the buttons that patch or unplug a home's device for real. Serves one request at a time
 // until Ctrl-C.

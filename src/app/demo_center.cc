@@ -182,4 +182,26 @@ void demo_cases(DemoSession& s) {
   });
 }
 
+// Between 13 and 14: the same survey once more. What is still open is the same finding in the same case; what was closed is gone.
+void demo_again(DemoSession& s) {
+  s.step(7, "Again", [&]() -> Result<std::string> {
+    NORA_TRY(auto cases_before, count(s, "SELECT COUNT(*) FROM cases"));
+    NORA_TRY(auto findings_before, count(s, "SELECT COUNT(*) FROM finding"));
+    NORA_TRY(auto devices_before, count(s, "SELECT COUNT(*) FROM device WHERE merged_into = 0"));
+    NORA_TRY(auto out, s.nora("scan", with({"scan", "run", "--kind", "remeasure", "--dir", (s.state() / "spool/again").string(), "--targets6", (s.dir("center") / "targets6.txt").string(), "--json"},
+                                           scan_options(s)),
+                              {}, std::chrono::seconds(180)));
+    NORA_TRY(auto summary, last_object(out));
+    NORA_CHECK(wait_for(s, "SELECT COUNT(*) FROM finding WHERE state = 'open' AND seen_segments > 1", 10, "findings seen again"));
+    NORA_TRY(auto cases_after, count(s, "SELECT COUNT(*) FROM cases"));
+    NORA_TRY(auto findings_after, count(s, "SELECT COUNT(*) FROM finding"));
+    NORA_TRY(auto devices_after, count(s, "SELECT COUNT(*) FROM device WHERE merged_into = 0"));
+    NORA_TRY(auto fixed, count(s, "SELECT COUNT(*) FROM finding WHERE state = 'fixed'"));
+    if (cases_after != cases_before) return fail(Code::failed, fmt::format("{} cases before, {} after: a finding seen again opened a second case", cases_before, cases_after));
+    if (devices_after != devices_before || findings_after != findings_before)
+      return fail(Code::failed, fmt::format("devices {} -> {}, findings {} -> {}", devices_before, devices_after, findings_before, findings_after));
+    return fmt::format("{} probes again: the same {} findings in the same {} cases, {} of them fixed", json::int_or(summary, "sent", 0), findings_after, cases_after, fixed);
+  });
+}
+
 }  // namespace nora::app

@@ -86,4 +86,16 @@ Result<DemoVisitor> demo_staff(DemoSession& s, const std::string& user, const st
   return visitor;
 }
 
+void demo_staff_links(DemoSession& s) {
+  const auto* door = s.door("desk");
+  if (!door) return;
+  auto url = door->url();
+  url.pop_back();
+  for (auto [user, role] : {std::pair{"analyst1", "analyst"}, {"analyst2", "analyst"}, {"ops1", "operator"}, {"ops2", "approver"}, {"auditor1", "auditor"}}) {
+    auto out = s.nora("center", {"user", "add", user, "--role", role, "--store", s.store(), "--url", url, "--json"});
+    auto made = out ? json::parse_object(*out) : pass(out.error());
+    if (made) s.remember_link(fmt::format("{} ({} at the center)", json::string_or(*made, "link"), role));
+  }
+}
+
 }  // namespace nora::app
