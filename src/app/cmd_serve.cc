@@ -187,7 +187,7 @@ Result<int> serve(Env env, bool json, const Options& o) {
   http::Csrf csrf(std::move(csrf_key), env);
   http::Sessions sessions(users, csrf, env, o.behind_tls);
   CenterNaming naming({env, store, *routes, *codes, dirs, knowledge, *audit, pipeline});
-  desk::DeskParts parts{env, messages, pool, users, csrf, sessions, files.href("nora.css"), {}, center.audit_dir(), key->public_key(), nullptr, {}, nullptr, {}, &naming, {}, o.suppress_below};
+  desk::DeskParts parts{env, messages, pool, users, csrf, sessions, files.href("nora.css"), {}, center.audit_dir(), key->public_key(), nullptr, {}, nullptr, {}, &naming, {}, o.suppress_below, {}};
   parts.leaf = [audit](std::string_view kind, const json::Object& data) -> Status {
     NORA_CHECK(audit->append(kind, data));
     return {};

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <map>
 
+#include "cases/metrics.h"
 #include "desk/banner.h"
 #include "desk/charts.h"
 #include "desk/pages.h"
@@ -104,7 +105,7 @@ Result<std::string> cluster_param(const Context& c) {
 Answer clusters_page(Context& c) {
   NORA_TRY(auto counts, registry::count_clusters(c.registry));
   NORA_TRY(auto names, cluster_names(c.registry));
-  NORA_TRY(auto totals, registry::totals(c.registry));
+  NORA_TRY(const auto share, cases::unknown_share(c.registry));
   Table t{c.t("desk.clusters.title"), {c.t("desk.col.cluster"), ">" + c.t("desk.col.devices"), c.t("desk.col.proposal")}, {}};
   for (const auto& k : counts) {
     std::string proposal = "–";
@@ -116,10 +117,9 @@ Answer clusters_page(Context& c) {
     if (n.accepted_at.us != 0)
       named.rows.push_back({e::a(cls("mono"), href(c.view.url("/cluster/" + to_url(n.cluster))), n.cluster), http::text(n.vendor + " " + n.product), http::text(n.proposed_by), http::text(n.accepted_by),
                             when(c.view, n.accepted_at), n.undone_at.us != 0 ? pill("n", c.t("desk.naming.undone")) : pill("ok", c.t("desk.naming.live"), "check")});
-  auto unknown = totals.devices - totals.devices_known;
   return http::Response::page(page(c.view, c.t("desk.clusters.title"), "clusters",
       http::join(e::h1(c.t("desk.clusters.title")),
-                 e::p(c.t("desk.clusters.lead", {{"unknown", group_digits(unknown)}, {"all", group_digits(totals.devices)}, {"share", percent(unknown, totals.devices)}})),
+                 e::p(c.t("desk.clusters.lead", {{"unknown", group_digits(share.unknown)}, {"all", group_digits(share.devices)}, {"share", percent(share.unknown, share.devices)}})),
                  table_or(t, c.t("desk.clusters.none")), named.rows.empty() ? Html{} : http::join(e::h2(c.t("desk.clusters.named")), table(named)))));
 }
 
@@ -133,7 +133,7 @@ Answer cluster_page(Context& c) {
   NORA_TRY(auto names, cluster_names(c.registry, key));
   if (devices.empty() && names.empty()) return fail(Code::not_found, "there is no such cluster");
   NORA_TRY(auto counts, registry::count_clusters(c.registry));
-  NORA_TRY(auto totals, registry::totals(c.registry));
+  NORA_TRY(const auto share, cases::unknown_share(c.registry));
   std::vector<registry::Id> ids;
   for (const auto& d : devices) ids.push_back(d.device.id);
   NORA_TRY(auto replies, registry::replies_of(c.registry, ids, registry::max_page_rows));
@@ -160,10 +160,9 @@ Answer cluster_page(Context& c) {
     }
   }
   auto kpi = [](std::string_view value, std::string_view words) { return e::div(cls("card kpi"), e::b(value), e::span(words)); };
-  auto unknown = totals.devices - totals.devices_known;
   auto main = http::join(
       e::p(cls("crumb"), link(c.view, "/clusters", c.t("desk.clusters.title")), " › ", key), e::h1(c.t("desk.cluster.question", {{"n", group_digits(size)}})),
-      e::p(cls("m"), c.t("desk.cluster.effect", {{"now", percent(unknown, totals.devices)}, {"then", percent(unknown - size, totals.devices)}})),
+      e::p(cls("m"), c.t("desk.cluster.effect", {{"now", percent(share.unknown, share.devices)}, {"then", percent(share.unknown - size, share.devices)}})),
       e::div(cls("side"),
              e::div(e::div(cls("g4"), kpi(group_digits(size), c.t("desk.col.devices")), kpi(std::to_string(features.size()), c.t("desk.cluster.features"))),
                     section("shared", c.t("desk.cluster.shared"), table_or(t, c.t("desk.no_rows"))),

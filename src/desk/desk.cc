@@ -3,6 +3,7 @@
 
 #include <fmt/core.h>
 
+#include "desk/overview.h"
 #include "desk/pages.h"
 
 namespace nora::desk {
@@ -66,6 +67,8 @@ http::Response answer(const DeskParts& parts, http::Request& request, std::optio
 }
 
 }  // namespace
+
+Desk::Desk(DeskParts parts) : parts_(std::move(parts)) { parts_.overview = std::make_shared<OverviewCache>(); }
 
 void Desk::add_routes(http::Router& router) const {
   auto open = [&](std::string_view pattern, Page page, bool api = false) {

@@ -29,6 +29,8 @@ inline constexpr int max_queries_per_page = 10;
 inline constexpr std::string_view funnel_steps[] = {"found", "product_known", "listed", "line_found", "notified", "opened", "checked", "fixed"};
 inline constexpr std::int64_t default_suppress_below = 10;  // screens.md section 9: small counts are not shown to the public
 
+class OverviewCache;  // overview.h
+
 struct DeskParts {
   Env env;
   const Messages& messages;
@@ -48,11 +50,12 @@ struct DeskParts {
   Naming* naming = nullptr;                    // names clusters; null: pages show clusters, forms are off
   std::function<Result<cases::OnSite>()> onsite;  // contacts of visited parties: a store of their own, opened per page
   std::int64_t suppress_below = default_suppress_below;
+  std::shared_ptr<OverviewCache> overview;     // made by Desk
 };
 
 class Desk {
  public:
-  explicit Desk(DeskParts parts) : parts_(std::move(parts)) {}
+  explicit Desk(DeskParts parts);
   void add_routes(http::Router& router) const;
 
  private:

@@ -25,6 +25,39 @@ std::string share_words(const Context& c, std::int64_t first, std::int64_t last)
 
 }  // namespace
 
+Result<std::shared_ptr<const OverviewCache::Numbers>> OverviewCache::get(const Context& c) {
+  const auto begin = c.parts.env.clock.monotonic();
+  auto kept = state_.with([&](State& s) -> std::shared_ptr<const Numbers> {
+    const auto keep = std::min(Span{s.cost.us * keep_factor}, keep_max);
+    if (s.numbers && (s.reading || begin - s.made < keep)) return s.numbers;
+    s.reading = true;
+    return nullptr;
+  });
+  if (kept) return kept;
+  auto read = [&]() -> Result<std::shared_ptr<const Numbers>> {
+    auto n = std::make_shared<Numbers>();
+    NORA_TRY(n->totals, registry::totals(c.registry));
+    NORA_TRY(n->patterns, registry::count_by_pattern(c.registry));
+    NORA_TRY(n->products, products(c.registry));
+    NORA_TRY(n->isps, isps(c.registry));
+    NORA_TRY(auto steps, cases::funnel(c.registry));
+    for (const auto& s : steps) n->funnel.push_back({s.name, s.count});
+    NORA_TRY(n->trend, trend(c.registry));
+    NORA_TRY(n->coverage, coverage(c.registry));
+    NORA_TRY(n->sources, sighting_sources(c.registry, c.view.now - Span::days(7)));
+    return n;
+  };
+  auto made = read();
+  state_.with([&](State& s) {
+    s.reading = false;
+    if (!made) return;
+    s.numbers = *made;
+    s.made = c.parts.env.clock.monotonic();
+    s.cost = s.made - begin;
+  });
+  return made;
+}
+
 void hide_small(std::vector<Cell>& cells, std::int64_t bound) {
   if (bound <= 1) return;
   std::size_t hidden = 0;
@@ -44,14 +77,13 @@ Result<Overview> read_overview(Context& c) {
   Overview o;
   o.exact = c.view.may("analyst,operator,approver,auditor");
   o.bound = o.exact ? 0 : c.parts.suppress_below;
-  NORA_TRY(o.totals, registry::totals(c.registry));
-  NORA_TRY(auto by_pattern, registry::count_by_pattern(c.registry));
-  NORA_TRY(o.products, products(c.registry));
-  NORA_TRY(o.isp_rows, isps(c.registry));
-  NORA_TRY(auto steps, cases::funnel(c.registry));
-  NORA_TRY(o.trend, trend(c.registry));
-  NORA_TRY(o.coverage, coverage(c.registry));
-  NORA_TRY(auto sources, sighting_sources(c.registry, c.view.now - Span::days(7)));
+  NORA_TRY(const auto n, c.parts.overview->get(c));
+  o.totals = n->totals;
+  o.products = n->products;
+  o.isp_rows = n->isps;
+  o.trend = n->trend;
+  o.coverage = n->coverage;
+  const auto sources = n->sources;
   o.as_of = o.coverage.last_finished;
   o.devices = o.totals.devices;
 
@@ -64,14 +96,14 @@ Result<Overview> read_overview(Context& c) {
   o.known = one("known", "/devices", o.totals.devices_known);
   // The share of the known gives the number of the unknown away.
   o.known.shown = o.known.shown && !small(o.devices - o.known.value, o.bound);
-  for (const auto& p : by_pattern) o.patterns.push_back(one(p.label, fmt::format("/findings?pattern={}&state=open", p.label), p.count));
+  for (const auto& p : n->patterns) o.patterns.push_back(one(p.label, fmt::format("/findings?pattern={}&state=open", p.label), p.count));
   hide_small(o.patterns, o.bound);
   for (const auto& p : o.products)
     o.product_cells.push_back(one(p.product, p.product.empty() ? "/devices?unknown=1" : fmt::format("/devices?vendor={}&product={}", to_url(p.vendor), to_url(p.product)), p.open));
   hide_small(o.product_cells, o.bound);
   for (const auto& i : o.isp_rows) o.isps.push_back(one(i.isp, "/cases?isp=" + to_url(i.isp), i.cases));
   hide_small(o.isps, o.bound);
-  for (const auto& s : steps) o.funnel.push_back(one(s.name, "/cases?stage=" + to_url(s.name), s.count));
+  for (const auto& s : n->funnel) o.funnel.push_back(one(s.label, "/cases?stage=" + to_url(s.label), s.count));
   return o;
 }
 

@@ -3,10 +3,12 @@
 // breakdown would be hidden, the next smallest is hidden too, because the total would give it away. Staff see every number.
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "base/guarded.h"
 #include "desk/context.h"
 #include "desk/queries.h"
 
@@ -33,6 +35,34 @@ struct Overview {
   std::vector<Cell> funnel;           // steps in order
   std::vector<TrendPoint> trend;
   CoverageRow coverage;
+};
+
+// The numbers before any reader: what the store says, read at most once in keep_factor times the time that reading took (0.1 s for a small
+// store, some seconds for a national one), so that many readers cost as much as one. A store that is read in no time is always read anew.
+class OverviewCache {
+ public:
+  static constexpr std::int64_t keep_factor = 20;
+  static constexpr Span keep_max = Span::seconds(60);
+  struct Numbers {
+    registry::Totals totals;
+    std::vector<registry::Count> patterns;
+    std::vector<ProductRow> products;
+    std::vector<IspRow> isps;
+    std::vector<registry::Count> funnel;
+    std::vector<TrendPoint> trend;
+    CoverageRow coverage;
+    std::int64_t sources = 0;
+  };
+  // While one reader reads anew, the others get the old numbers.
+  Result<std::shared_ptr<const Numbers>> get(const Context& c);
+
+ private:
+  struct State {
+    std::shared_ptr<const Numbers> numbers;
+    Span made{}, cost{};
+    bool reading = false;
+  };
+  Guarded<State> state_;
 };
 
 // Hides small cells of one breakdown (see above). bound <= 1 hides nothing.

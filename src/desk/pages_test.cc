@@ -209,6 +209,22 @@ TEST(DeskPages, TheHeadlineComesFromTheData) {
   EXPECT_EQ(text(), "No survey has run yet.");
 }
 
+// A store that takes long to read is read by one reader for many: for a while the numbers stay, then they are new.
+TEST(DeskPages, CostlyNumbersAreKeptForAWhile) {
+  auto center = TestCenter::make({source, {}, 0, {}, 0});
+  auto open = [&] { return json::get_array(*json::parse_object(center->get("/api/overview").body), "numbers")->at(0).as_object().at("value").as_int64(); };
+  auto first = open();
+  ASSERT_TRUE(center->registry().db().write("UPDATE finding SET state = 'open'"));
+  auto second = open();
+  EXPECT_NE(first, second);  // read in no time: always new
+  center->reading_takes(Span::seconds(1));
+  EXPECT_EQ(open(), second);
+  ASSERT_TRUE(center->registry().db().write("UPDATE finding SET state = 'fixed'"));
+  EXPECT_EQ(open(), second);
+  center->clock().set(center->clock().now() + Span::seconds(3600));
+  EXPECT_EQ(open(), 0);
+}
+
 TEST(DeskPages, ALeafStandsBeforeEveryDisclosureAndWithoutLogNothingIsShown) {
   auto center = TestCenter::make({source, {}, 10, {}, 0});
   auto operator_cookie = center->login("ops1"), analyst = center->login("analyst1");

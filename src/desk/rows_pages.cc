@@ -120,7 +120,7 @@ Answer findings_page(Context& c) {
   auto form = filter_form(c, "/findings", {filter_pattern(c), filter_isp(c), filter_text(c, "ip"), filter_text(c, "q"),
                                            field("state", c.t("desk.filter.state"), choice("state", {{"", c.t("desk.all")}, {"open", c.t("desk.finding.open")}, {"fixed", c.t("desk.finding.fixed")}, {"gone", c.t("desk.finding.gone")}}, c.query("state")))});
   return http::Response::page(page(c.view, c.t("desk.findings.title"), "findings",
-      http::join(e::h1(c.t("desk.findings.title")), form, table_or(t, c.t("desk.no_rows")),
+      http::join(e::h1(c.t("desk.findings.title")), e::p(link(c.view, "/sightings", c.t("desk.sightings.title"))), form, table_or(t, c.t("desk.no_rows")),
                  pager(c, "/findings", rows.empty() ? 0 : rows.back().stored.finding.id, more), pattern_legend(c.view))));
 }
 

@@ -4,6 +4,8 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
+#include <cstdlib>
 
 #include "base/files.h"
 #include "cases/case_book.h"
@@ -47,8 +49,17 @@ std::vector<std::string> hostile_payloads(const fs::path& file) {
 // Counts what a page asks of the store.
 class TestCenter::CountingDb : public store::Db {
  public:
-  CountingDb(std::unique_ptr<store::Db> inner, std::atomic<std::int64_t>& count) : inner_(std::move(inner)), count_(count) {}
-  Result<store::Rows> query(std::string_view sql, const store::Params& params) override { return ++count_, inner_->query(sql, params); }
+  CountingDb(std::unique_ptr<store::Db> inner, TestCenter& center) : inner_(std::move(inner)), center_(center), count_(center.queries_) {}
+  Result<store::Rows> query(std::string_view sql, const store::Params& params) override {
+    ++count_;
+    if (center_.query_takes_us_ > 0) center_.fake_.clock.sleep({center_.query_takes_us_});
+    if (slow_ms_ == 0) return inner_->query(sql, params);
+    auto begin = std::chrono::steady_clock::now();
+    auto rows = inner_->query(sql, params);
+    auto ms = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin).count();
+    if (ms >= slow_ms_) std::fprintf(stderr, "%.0f ms: %.*s\n", ms, static_cast<int>(std::min<std::size_t>(sql.size(), 160)), sql.data());
+    return rows;
+  }
   Result<std::int64_t> exec(std::string_view sql, const store::Params& params) override { return ++count_, inner_->exec(sql, params); }
   Status insert_many(std::string_view table, const std::vector<std::string>& columns, const store::Rows& rows, bool ignore) override {
     return ++count_, inner_->insert_many(table, columns, rows, ignore);
@@ -62,7 +73,9 @@ class TestCenter::CountingDb : public store::Db {
 
  private:
   std::unique_ptr<store::Db> inner_;
+  TestCenter& center_;
   std::atomic<std::int64_t>& count_;
+  const double slow_ms_ = std::getenv("NORA_SLOW_MS") ? std::atof(std::getenv("NORA_SLOW_MS")) : 0;  // for the bench: say which queries are slow
 };
 
 // Keeps proposals in the table, as flow does, without rules: what the pages need.
@@ -125,7 +138,7 @@ Status TestCenter::build(Options options) {
   files_.emplace(std::move(files));
   pool_.emplace([this]() -> Result<std::unique_ptr<store::Db>> {
     NORA_TRY(auto inner, store::Db::open(url_));
-    return std::make_unique<CountingDb>(std::move(inner), queries_);
+    return std::make_unique<CountingDb>(std::move(inner), *this);
   });
   users_.emplace(*pool_);
   NORA_CHECK(users_->migrate());
@@ -145,7 +158,7 @@ Status TestCenter::build(Options options) {
                                    R"x(<param pos="1" name="hw.version"/><param pos="0" name="hw.product" value="EC-200"/></fingerprint></fingerprints>)x");
   naming_ = std::make_unique<TableNaming>(url_, fake_.clock);
 
-  DeskParts parts{fake_.env(), *messages_, *pool_, *users_, *csrf_, *sessions_, files_->href("nora.css"), {}, dir_ / "audit", key_->public_key(), &*mandate_, {}, &*knowledge_, {}, naming_.get(), {}, options.suppress_below};
+  DeskParts parts{fake_.env(), *messages_, *pool_, *users_, *csrf_, *sessions_, files_->href("nora.css"), {}, dir_ / "audit", key_->public_key(), &*mandate_, {}, &*knowledge_, {}, naming_.get(), {}, options.suppress_below, {}};
   parts.leaf = [this](std::string_view kind, const json::Object& data) -> Status {
     if (audit_broken_) return fail(Code::failed, "No space left on device (28)", "free space");
     NORA_CHECK(audit_->append(kind, data));

@@ -43,6 +43,7 @@ class TestCenter {
   http::Response post(const std::string& path, http::Fields form, const std::string& cookie, bool with_csrf = true);
   std::int64_t take_query_count() { return queries_.exchange(0); }
   std::vector<law::AuditEntry> leaves();             // of the center's log
+  void reading_takes(Span each) { query_takes_us_ = each.us; }  // moves the clock with every query
   void break_audit(bool broken) { audit_broken_ = broken; }
   // Every page that the desk has for this data, for walking: paths without the language.
   std::vector<std::string> staff_paths() const;
@@ -65,6 +66,7 @@ class TestCenter {
   std::string url_;
   FakeEnv fake_;
   std::atomic<std::int64_t> queries_{0};
+  std::atomic<std::int64_t> query_takes_us_{0};
   std::atomic<bool> audit_broken_{false};
   std::optional<registry::Registry> registry_;
   std::optional<Messages> messages_;
