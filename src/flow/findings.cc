@@ -213,6 +213,15 @@ Status Pipeline::Parts::sync_case(Id case_id) {
   if (has("open")) {
     if (std::any_of(all.begin(), all.end(), [](const auto& f) { return f.finding.rule == registry::sighting_rule && f.finding.state == "open"; }))
       NORA_CHECK(book.set_attacked(case_id));
+    if (c->state == X_FP) {
+      // Withdrawn by rules, and rules brought it back. What a person called a false alarm stays one (invariant 2).
+      NORA_TRY(const auto events, book.events(case_id));
+      if (events.empty() || events.back().who != w.who) return {};
+      auto by_rules = w;
+      by_rules.actor = cases::Actor::rule_change;
+      NORA_CHECK(book.move(case_id, S1_VALIDATED, by_rules, now));
+      c->state = S1_VALIDATED;
+    }
     if (c->state == S7_FIXED) NORA_CHECK(go(S7R_REGRESSED));
     if (c->state == CLOSED || c->state == S7G_GONE || (c->state == S7R_REGRESSED && c->track == "list")) NORA_CHECK(go(S1_VALIDATED));
     if (c->state == S7R_REGRESSED && c->track == "on-site") NORA_CHECK(go(S10_ON_SITE));

@@ -293,6 +293,19 @@ TEST_P(FlowOnBoth, WhileTheIspBlocksTheLineClosedIsNoRepair) {
   EXPECT_EQ(case_at(address).state, State::S9I_ISOLATED);
 }
 
+TEST_P(FlowOnBoth, WhatAPersonCalledAFalseAlarmStaysOneButKeepsItsHistory) {
+  const auto address = face("hk-camera").ip;
+  see("hk-camera");
+  run();
+  const auto c = case_at(address);
+  ASSERT_TRUE(book->move(c.id, State::X_FP, {cases::Actor::person, "analyst1", "", "a demonstrator", ""}, t0));
+  see("hk-camera", t0 + Span::hours(1), "s2/0");
+  EXPECT_GE(run().findings_seen, 1);
+  EXPECT_EQ(case_at(address).state, State::X_FP);
+  EXPECT_EQ(book->find({})->size(), 1u);
+  EXPECT_EQ(registry->finding_events(all_at(ip(address))[0].finding.id)->size(), 2u) << "seen again is written down";
+}
+
 TEST_P(FlowOnBoth, OnSiteTrackForTheController) {
   auto store = cases::OnSite::open(url());
   ASSERT_TRUE(store) << store.error().text();

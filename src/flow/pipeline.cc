@@ -26,6 +26,7 @@ void PipelineCounts::add(const PipelineCounts& o) {
   cases_new += o.cases_new;
   cases_fixed += o.cases_fixed;
   sightings_joined += o.sightings_joined;
+  more = o.more;
 }
 
 Pipeline::Pipeline(Env env, registry::Registry& registry, cases::CaseBook& book, const cases::Routes& routes, std::shared_ptr<const Knowledge> knowledge,
@@ -135,16 +136,20 @@ Result<PipelineCounts> Pipeline::process_new() {
   NORA_TRY(const auto outcomes, p.registry.outcomes_after(outcome_from, observations_per_round, &outcome_to));
   std::set<Ip> addresses;
   for (const auto& o : fresh) addresses.insert(o.where.ip);
+  // A closed port says something only where something was found.
+  std::set<Ip> closed;
   for (const auto& o : outcomes)
-    if (o.outcome == "closed") addresses.insert(o.ip);
-  for (Ip ip : addresses) {
-    // A closed port where nothing was ever seen needs no thought.
-    NORA_CHECK(in_turn(p.registry, [&] { return p.assess(ip); }));
+    if (o.outcome == "closed" && !addresses.contains(o.ip)) closed.insert(o.ip);
+  for (Ip ip : closed) {
+    NORA_TRY(const auto findings, p.registry.findings_at(ip));
+    if (std::any_of(findings.begin(), findings.end(), [](const auto& f) { return f.finding.state == "open"; })) addresses.insert(ip);
   }
+  for (Ip ip : addresses) NORA_CHECK(in_turn(p.registry, [&] { return p.assess(ip); }));
   if (!fresh.empty()) NORA_CHECK(p.registry.set_progress(seen_mark, fresh.back().id));
   if (outcome_to != outcome_from) NORA_CHECK(p.registry.set_progress(outcome_mark, outcome_to));
   NORA_CHECK(in_turn(p.registry, [&] { return p.join_sightings(); }));
   NORA_CHECK(tell_onsite());
+  p.counts.more = fresh.size() == observations_per_round || outcomes.size() == observations_per_round;
   return p.counts;
 }
 

@@ -37,6 +37,7 @@ struct PipelineOptions {
 struct PipelineCounts {
   std::int64_t addresses = 0, devices_new = 0, findings_new = 0, findings_seen = 0, findings_fixed = 0, findings_reopened = 0,
                findings_withdrawn = 0, cases_new = 0, cases_fixed = 0, sightings_joined = 0;
+  bool more = false;  // process_new: the round was full, call again
   void add(const PipelineCounts& other);
 };
 
@@ -46,7 +47,7 @@ class Pipeline {
            PipelineOptions options = {});
   ~Pipeline();
 
-  // Everything that came since the last call: observations, outcomes, sightings. Bounded per call; call again while `addresses` > 0.
+  // What came since the last call: observations, outcomes, sightings. Bounded per call; call again while `more`.
   Result<PipelineCounts> process_new();
   Result<PipelineCounts> reassess(Ip ip);          // one address, now (after a self-check)
   Result<PipelineCounts> reassess_all();           // every address with a device (after a rules change)

@@ -206,6 +206,16 @@ Status PortalAnswers::check(const json::Object& request, const Send& send) {
   NORA_TRY(const auto recent, jobs.count_since("check", ip, now - Span::hours(1), "portal"));
   if (recent >= options_.checks_per_hour) return refuse("checks_per_hour", "busy");
   NORA_CHECK(parts_.audit.append("portal_check", json::Object{{"ip", ip.text()}, {"consent", text_id}, {"consent_at", consent_at.text()}, {"case", own ? own->id : 0}}));
+  // Counted and queued in one transaction, so that two requests at once do not both take the last place.
+  registry::Id job = 0;
+  NORA_CHECK(registry_->db().transaction([&]() -> Status {
+    if (registry_->db().is_postgres()) NORA_CHECK(registry_->db().write("LOCK TABLE job IN SHARE ROW EXCLUSIVE MODE"));
+    NORA_TRY(const auto taken, jobs.count_since("check", ip, now - Span::hours(1), "portal"));
+    if (taken >= options_.checks_per_hour) return {};
+    NORA_TRY(job, jobs.enqueue("check", json::text(json::Object{{"ip", ip.text()}, {"why", "self-check"}}), ip, "portal", now));
+    return {};
+  }));
+  if (job == 0) return refuse("checks_per_hour", "busy");
 
   // Does the code belong to this very line? A code may be typed anywhere; only its own line's check moves its case.
   bool own_line = false;
@@ -221,7 +231,6 @@ Status PortalAnswers::check(const json::Object& request, const Send& send) {
     NORA_TRY(const auto c, book_->get(own->id));
     if (c && cases::allowed(c->state, State::S6_VERIFYING, Actor::owner)) NORA_CHECK(book_->move(own->id, State::S6_VERIFYING, why, now));
   }
-  NORA_TRY(const auto job, jobs.enqueue("check", json::text(json::Object{{"ip", ip.text()}, {"why", "self-check"}}), ip, "portal", now));
   NORA_TRY(const auto done, run_job(job, options_.check_deadline, send));
   return verdict(ip, now, own, done, send);
 }

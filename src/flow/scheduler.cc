@@ -19,6 +19,7 @@ constexpr Span fixed_kept_open = Span::days(90);      // S7 FIXED -> CLOSED (wor
 constexpr Span check_address_kept = Span::hours(24);  // workflow.md section 6, portal row
 constexpr Span second_look_again = Span::minutes(10); // not more often for one address
 constexpr std::size_t cases_per_round = 200;
+constexpr int rounds_at_once = 20;                    // of the pipeline, before the other duties get their turn
 
 // Asks the scan node to look again at the addresses of a case's open findings.
 Result<int> ask_second_look(registry::Registry& registry, registry::Jobs& jobs, Id case_id, std::string_view why, Instant now) {
@@ -85,10 +86,13 @@ Result<PipelineCounts> Scheduler::work(SchedulerParts& parts, const SchedulerOpt
     NORA_TRY(const auto again, pipeline.reassess_all());
     all.add(again);
   }
-  NORA_TRY(const auto fresh, pipeline.process_new());
-  all.add(fresh);
+  for (int i = 0; i < rounds_at_once; ++i) {
+    NORA_TRY(const auto fresh, pipeline.process_new());
+    all.add(fresh);
+    if (!fresh.more) break;
+  }
   NORA_CHECK(second_looks(options, registry, book, now));
-  if (fresh.addresses == 0) {  // everything that came in is thought through
+  if (!all.more) {  // everything that came in is thought through
     NORA_CHECK(snapshots(registry, now));
     NORA_CHECK(close_old(book, now));
   }
