@@ -71,7 +71,9 @@ int play(const fs::path& state, const fs::path& helper) {
     return check.failed;
   }
   auto& w = **built;
-  check.that(w.seconds_to_start() < 8, "all devices up within 8 s", fmt::format("{:.1f}", w.seconds_to_start()));
+  // A bound against a hang; the figure itself (1.7 s on an idle machine) is printed, not judged: a busy machine is no fault of the world.
+  constexpr double hang_s = 60;
+  check.that(w.seconds_to_start() < hang_s, "all devices come up", fmt::format("{:.1f} s", w.seconds_to_start()));
 
   auto faces = out_of({.argv = {helper.string(), "faces"}, .netns = "scan"});
   for (auto [where, text] : promises) {
