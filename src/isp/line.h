@@ -1,5 +1,5 @@
 // LineId and Subscriber: a provider's own line and the person behind it. These types exist only under src/isp/ (law: secrecy of communications);
-// no other folder may include this file (tests/edges_test.cc), and neither type can be printed, streamed or turned into JSON by accident.
+// no other folder may include this file (tests/house_test.cc), and neither type can be printed, streamed or turned into JSON by accident.
 #pragma once
 
 // Not only a rule of the house: NORA_ISP_SIDE is set by the CMake target nora_isp for itself and for what links it; nothing else compiles this.
