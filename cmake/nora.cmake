@@ -10,7 +10,11 @@ endif()
 # -O1 even in Debug: the tests send real packets and walk real data.
 set(CMAKE_CXX_FLAGS_DEBUG "-O1 -g1")
 set(CMAKE_C_FLAGS_DEBUG "-O1 -g1")
-add_compile_options(-Wall -Wextra -Werror -fno-omit-frame-pointer)
+# Warnings are errors with the release compiler; clang, which builds the sanitizer and fuzz trees, sees some that g++ 12 does not.
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+  set(warnings_are_errors -Werror)
+endif()
+add_compile_options(-Wall -Wextra ${warnings_are_errors} -fno-omit-frame-pointer)
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   # g++ 12 reports false positives in std::string and std::variant code at -O1 and above (GCC bugs 105329, 105562).
   add_compile_options($<$<COMPILE_LANGUAGE:CXX>:-Wno-restrict> $<$<COMPILE_LANGUAGE:CXX>:-Wno-maybe-uninitialized>
