@@ -20,7 +20,10 @@ one() {  # name, command…
 }
 if [ "$(id -u)" = 0 ]; then
   one root env
-  one nobody setpriv --reuid=65534 --regid=65534 --clear-groups --inh-caps=-all
+  nobody=(setpriv --reuid=65534 --regid=65534 --clear-groups --inh-caps=-all)
+  # A checkout below a private folder cannot be read by another user: then the unprivileged user is one of a user namespace.
+  "${nobody[@]}" test -x "$NORA_BIN/nora" || nobody=(unshare --user --map-user=1000 --map-group=1000)
+  one nobody "${nobody[@]}"
 else
   one user env
 fi
