@@ -64,7 +64,7 @@ void add_user(CLI::App& root, Run& run) {
   link->callback([&run, o] { run.action = [&run, o] { return with_users(*o, [&](desk::DeskUsers& users) { return print_link(users, *o, run); }); }; });
   auto* disable = verb("disable", "end somebody's access and sessions at once");
   disable->add_option("id", o->id, "the user")->required();
-  disable->callback([&run, o] { run.action = [&run, o] { return with_users(*o, [&](desk::DeskUsers& users) { return users.disable(o->id); }); }; });
+  disable->callback([&run, o] { run.action = [o] { return with_users(*o, [&](desk::DeskUsers& users) { return users.disable(o->id); }); }; });
   auto* list = verb("list", "who has which roles");
   list->callback([&run, o] {
     run.action = [&run, o] {
