@@ -14,7 +14,7 @@ snapshot() {  # folder
   ip netns list 2>/dev/null | sort >"$1/netns"
   findmnt -rno TARGET 2>/dev/null | sort >"$1/mounts"
   find / -xdev \( -path /proc -o -path /sys -o -path /dev -o -path "$source" -o -path "$build" -o -path "$work" -o -path /var/log -o -path /root -o -path /home \
-    -o -path /var/cache -o -path '/tmp/bash_*' -o -path '/tmp/*-results' -o -path "${TMPDIR_SHARED:-/nonexistent}" \) -prune -o -type f -printf '%p %s %T@\n' 2>/dev/null | sort >"$1/files"
+    -o -path /var/cache -o -path '/tmp/bash_*' -o -path '/tmp/cc*' -o -path '/tmp/*-results' -o -path "${TMPDIR_SHARED:-/nonexistent}" \) -prune -o -type f -printf '%p %s %T@\n' 2>/dev/null | sort >"$1/files"
 }
 snapshot "$work/before"
 (cd "$work" && timeout 280 "$NORA_BIN/nora" demo --headless --json >"$work/out" 2>"$work/err" </dev/null)
