@@ -12,6 +12,8 @@
 namespace nora::survey {
 namespace {
 
+constexpr Span look_every = Span::ms(10);  // deadlines are seconds
+
 using SslCtx = std::unique_ptr<SSL_CTX, decltype(&SSL_CTX_free)>;
 using Ssl = std::unique_ptr<SSL, decltype(&SSL_free)>;
 
@@ -70,6 +72,7 @@ struct Grabber::Parts {
   SslCtx tls = make_context();
   std::unordered_map<int, std::unique_ptr<Conversation>> running;
   const std::function<void(Grabbed&&)>* done = nullptr;
+  Span looked{};  // when deadlines were last looked at
 
   explicit Parts(Env e) : env(e), epoll(epoll_create1(EPOLL_CLOEXEC)) {}
 
@@ -242,6 +245,11 @@ void Grabber::serve(const std::function<void(Grabbed&&)>& done) {
   for (int i = 0; i < n; ++i)
     if (auto at = p.running.find(events[i].data.fd); at != p.running.end()) p.event(*at->second, events[i].events);
   auto now = p.env.clock.monotonic();
+  if (now - p.looked < look_every) {
+    p.done = nullptr;
+    return;
+  }
+  p.looked = now;
   std::vector<int> due;
   for (const auto& [fd, c] : p.running) {
     bool quiet = c->connected && c->shaken && now - c->quiet_since >= c->script.quiet_after(!c->parts.back().empty());

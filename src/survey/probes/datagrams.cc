@@ -207,7 +207,7 @@ bool parse_ssdp(Parsed& out, const Item& item) {
     // Only the same host is asked (exposures.md section 3 rule 4): http://<ip>:<port><path>.
     std::string host = item.ip.find(':') == std::string::npos ? item.ip : "[" + item.ip + "]";
     std::string_view rest = *location;
-    if (find_word(rest, "http://") != 0) continue;
+    if (!begins_word(rest, "http://")) continue;
     rest.remove_prefix(7);
     if (!rest.starts_with(host)) continue;
     rest.remove_prefix(host.size());

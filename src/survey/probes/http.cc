@@ -77,7 +77,7 @@ std::string same_host_path(std::string_view location, const Item& item) {
   };
   if (!location.empty() && location.front() == '/') return clean(location);
   std::string scheme = item.probe == "https" ? "https://" : "http://";
-  if (find_word(location, scheme) != 0) return {};
+  if (!begins_word(location, scheme)) return {};
   auto rest = location.substr(scheme.size());
   auto slash = rest.find('/');
   auto authority = rest.substr(0, slash);
@@ -297,9 +297,9 @@ void add_http(Parsed& out, const HttpResponse& r, const Item& item) {
   for (auto at = r.body.find('<'); at != std::string::npos && tags < max_tags; at = r.body.find('<', at + 1), ++tags) {
     auto tag = std::string_view(r.body).substr(at, 512);  // a bounded look ahead: 64 KiB of "<" must not cost 64 Ki searches of 64 KiB
     tag = tag.substr(0, tag.find('>'));
-    if (find_word(tag, "<form") == 0) form = true;
-    else if (find_word(tag, "<input") == 0 && same_word(attribute(tag, "type"), "password")) password = true;
-    else if (generator.empty() && find_word(tag, "<meta") == 0 && same_word(attribute(tag, "name"), "generator"))
+    if (begins_word(tag, "<form")) form = true;
+    else if (begins_word(tag, "<input") && same_word(attribute(tag, "type"), "password")) password = true;
+    else if (generator.empty() && begins_word(tag, "<meta") && same_word(attribute(tag, "name"), "generator"))
       generator = decode_entities(attribute(tag, "content"));
   }
   if (form) out.add("http.form", "1");

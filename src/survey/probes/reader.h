@@ -68,6 +68,10 @@ inline std::string_view trim(std::string_view s) {
   while (!s.empty() && is_blank(s.back())) s.remove_suffix(1);
   return s;
 }
+// Does the text begin with this (lower case ASCII) word, ignoring case?
+inline bool begins_word(std::string_view text, std::string_view word) {
+  return text.size() >= word.size() && same_word(text.substr(0, word.size()), word);
+}
 // Position of needle (lower case ASCII) at or after `from`, ignoring case; npos if absent.
 inline std::size_t find_word(std::string_view text, std::string_view needle, std::size_t from = 0) {
   if (needle.empty() || text.size() < needle.size()) return std::string_view::npos;
