@@ -10,6 +10,11 @@ endif()
 # -O1 even in Debug: the tests send real packets and walk real data.
 set(CMAKE_CXX_FLAGS_DEBUG "-O1 -g1")
 set(CMAKE_C_FLAGS_DEBUG "-O1 -g1")
+if(NORA_SANITIZE AND NOT NORA_FUZZ)
+  # The sanitizer trees only replay corpora and run tests: -O0 compiles in half the time (6.3 s against 13.8 s for one file with toml++).
+  set(CMAKE_CXX_FLAGS_DEBUG "-O0 -g1")
+  set(CMAKE_C_FLAGS_DEBUG "-O0 -g1")
+endif()
 # Warnings are errors with the release compiler; clang, which builds the sanitizer and fuzz trees, sees some that g++ 12 does not.
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   set(warnings_are_errors -Werror)
