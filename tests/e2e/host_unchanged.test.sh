@@ -8,13 +8,13 @@ build=$(cd "$1" && pwd)
 source=$(cd "$NORA_SOURCE" && pwd)
 snapshot() {  # folder
   mkdir -p "$1"
-  ss -Hlntu 2>/dev/null | awk '{print $1, $5}' | sort >"$1/listeners"
-  find /etc/systemd /run/systemd/generator /usr/lib/systemd -path '*.wants/*' 2>/dev/null | sort >"$1/units"
-  ip -o link 2>/dev/null | awk -F': ' '{print $2}' | sort >"$1/links"
-  ip netns list 2>/dev/null | sort >"$1/netns"
-  findmnt -rno TARGET 2>/dev/null | sort >"$1/mounts"
+  ss -Hlntu 2>/dev/null | awk '{print $1, $5}' | sort -T "$work" >"$1/listeners"
+  find /etc/systemd /run/systemd/generator /usr/lib/systemd -path '*.wants/*' 2>/dev/null | sort -T "$work" >"$1/units"
+  ip -o link 2>/dev/null | awk -F': ' '{print $2}' | sort -T "$work" >"$1/links"
+  ip netns list 2>/dev/null | sort -T "$work" >"$1/netns"
+  findmnt -rno TARGET 2>/dev/null | sort -T "$work" >"$1/mounts"
   find / -xdev \( -path /proc -o -path /sys -o -path /dev -o -path "$source" -o -path "$build" -o -path "$work" -o -path /var/log -o -path /root -o -path /home \
-    -o -path /var/cache -o -path '/tmp/bash_*' -o -path '/tmp/cc*' -o -path '/tmp/*-results' -o -path "${TMPDIR_SHARED:-/nonexistent}" \) -prune -o -type f -printf '%p %s %T@\n' 2>/dev/null | sort >"$1/files"
+    -o -path /var/cache -o -path '/tmp/bash_*' -o -path '/tmp/cc*' -o -path '/tmp/*-results' -o -path "${TMPDIR_SHARED:-/nonexistent}" \) -prune -o -type f -printf '%p %s %T@\n' 2>/dev/null | sort -T "$work" >"$1/files"
 }
 snapshot "$work/before"
 (cd "$work" && timeout 280 "$NORA_BIN/nora" demo --headless --json >"$work/out" 2>"$work/err" </dev/null)
