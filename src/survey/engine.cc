@@ -14,6 +14,7 @@ namespace {
 
 constexpr std::size_t max_visit_backlog = 100'000;  // no further segment while so many open ports wait
 constexpr std::size_t calibration_probes = 200;
+constexpr Span opt_out_every = Span::seconds(1);
 constexpr Span wall_every = Span::ms(200), deliver_every = Span::ms(300), progress_every = Span::ms(250), journal_every = Span::ms(100);
 
 }  // namespace
@@ -39,15 +40,22 @@ void EngineRun::abandon_conversations() {
 }
 
 bool EngineRun::allowed(Ip ip, std::uint16_t port, std::string_view probe) const {
-  const auto* info = shared_.mandate.probes().find(probe);
+  const auto* info = mandate_.probes().find(probe);
   if (info == nullptr) return false;
   if (probe == "http-relay" && (shared_.relay == nullptr || shared_.relay->url(ip.is_v4(), "x").empty())) return false;
-  return shared_.mandate.permit({ip, port}, *info, env_.clock.now()).has_value();
+  return mandate_.permit({ip, port}, *info, env_.clock.now()).has_value();
 }
 
 Status EngineRun::settle() {
   NORA_CHECK(spool_.flush(true));
   return journal_.flush(true);
+}
+
+// Who opts out while the survey runs is left alone from here on, in conversations as well as in probes; the sender reads the lists itself.
+Status EngineRun::look_at_opt_outs() {
+  last_opt_out_ = now();
+  NORA_CHECK(mandate_.refresh_opt_out());
+  return {};
 }
 
 void EngineRun::deliver(bool hurry) {
@@ -173,6 +181,7 @@ Status EngineRun::loop() {
     flush_gathers(false);
     auto t = now();
     if (t - last_wall_ >= wall_every) NORA_CHECK(look_at_wall());
+    if (t - last_opt_out_ >= opt_out_every) NORA_CHECK(look_at_opt_outs());
     if (t - last_journal_ >= journal_every) {
       last_journal_ = t;
       NORA_CHECK(spool_.flush(false));  // replies before the "visited" that depends on them

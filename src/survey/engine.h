@@ -67,7 +67,7 @@ struct EngineEvents {
 
 // Shared by the engines of one process.
 struct EngineShared {
-  const law::Mandate& mandate;  // the engine's own copy for conversations; the sender loads its own
+  const law::Mandate& mandate;  // each engine copies it; the sender loads its own
   const Catalogue& catalogue;
   law::Audit& audit;
   RelayListener* relay = nullptr;  // none: no P3

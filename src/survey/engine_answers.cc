@@ -35,7 +35,7 @@ void EngineRun::answered(const Answer& answer, Instant at) {
   ++summary_.unique;
   auto segment = static_cast<std::int64_t>(permutation_.place(answer.index) / plan_.segment_size);
   const auto& slot = answer.slot;
-  bool social = shared_.mandate.is_social(answer.ip);
+  bool social = mandate_.is_social(answer.ip);
   // ICMP errors are rate-limited by the kernels of devices: only answers of the service or of TCP itself measure the loss.
   bool steady = answer.kind == AnswerKind::open || answer.kind == AnswerKind::datagram ||
                 (answer.kind == AnswerKind::closed && slot.proto == Proto::tcp);
@@ -96,8 +96,7 @@ void EngineRun::flush_gathers(bool all) {
       }
       if (parsed->protocol.empty()) return;
       const auto* request = shared_.catalogue.find(slot.probe);
-      auto asked =
-          static_cast<std::int64_t>(request->render({}, g->answer.ip, shared_.mandate.source_for(g->answer.ip).value_or(Ip{})).size());
+      auto asked = static_cast<std::int64_t>(request->render({}, g->answer.ip, mandate_.source_for(g->answer.ip).value_or(Ip{})).size());
       store(g->answer.ip, slot.port, slot.proto, slot.probe, segment, g->at, asked, g->bytes, *parsed);
       if (events_.check_event)
         events_.check_event({{"step", "probe"}, {"what", slot.probe}, {"port", slot.port}, {"proto", "udp"}, {"result", "answered"}});
@@ -110,7 +109,7 @@ void EngineRun::flush_gathers(bool all) {
         Visit v;
         v.ip = g->answer.ip;
         v.port = parsed->location_port;
-        v.social = shared_.mandate.is_social(v.ip);
+        v.social = mandate_.is_social(v.ip);
         v.segment = segment;
         v.probe = "upnp";
         v.path = v.key_path = parsed->location_path;
@@ -124,9 +123,9 @@ void EngineRun::visit_more() {
   while (grabber_.running() < max_conversations && !parser_.full()) {
     auto visit = visits_.next(now());
     if (!visit) return;
-    const auto* probe = shared_.mandate.probes().find(visit->probe);
-    auto permit = probe ? shared_.mandate.permit({visit->ip, visit->port}, *probe, env_.clock.now())
-                        : std::unexpected(law::Refusal::probe_not_in_catalogue);
+    const auto* probe = mandate_.probes().find(visit->probe);
+    auto permit =
+        probe ? mandate_.permit({visit->ip, visit->port}, *probe, env_.clock.now()) : std::unexpected(law::Refusal::probe_not_in_catalogue);
     if (!permit) {
       ++summary_.refused_by[std::string(law::name(permit.error()))];
       visits_.conversation_over(visit->ip, visit->social, now());
@@ -211,7 +210,7 @@ void EngineRun::judged(Visit visit, Grabbed g, std::optional<Parsed> parsed) {
   if (verdict.store) {
     // The probe that is named is the one whose question was answered.
     std::string probe = visit.probe;
-    if (probe == "listen" && shared_.mandate.probes().find(parsed->protocol)) probe = parsed->protocol;
+    if (probe == "listen" && mandate_.probes().find(parsed->protocol)) probe = parsed->protocol;
     store(visit.ip, visit.port, Proto::tcp, probe, visit.segment, g.at, g.sent_bytes, g.received_bytes, *parsed);
     if (events_.check_event)
       events_.check_event({{"step", "probe"}, {"what", probe}, {"port", visit.port}, {"proto", "tcp"}, {"result", "answered"}});

@@ -27,6 +27,7 @@ class EngineRun {
             Env env, Plan plan, Journal journal, Spool spool)
       : o_(options),
         shared_(shared),
+        mandate_(shared.mandate),
         sink_(sink),
         events_(events),
         stop_(stop),
@@ -35,10 +36,10 @@ class EngineRun {
         journal_(std::move(journal)),
         spool_(std::move(spool)),
         permutation_(plan_.space.size(), plan_.order),
-        budget_(conversation_rates(shared.mandate.text())),
+        budget_(conversation_rates(mandate_.text())),
         grabber_(env),
         parser_(options.programs / "nora-parse", env),
-        visits_(shared.mandate.probes(), shared.courtesy,
+        visits_(mandate_.probes(), shared.courtesy,
                 [this](Ip ip, std::uint16_t port, std::string_view probe) { return allowed(ip, port, probe); }) {}
   ~EngineRun();
   Result<Summary> run();
@@ -83,6 +84,7 @@ class EngineRun {
   bool allowed(Ip ip, std::uint16_t port, std::string_view probe) const;
   Status settle();  // spool, then journal, both on the disk: a "visited" promises that its reply is there
   Status look_at_wall();
+  Status look_at_opt_outs();
   void deliver(bool hurry);
   void report_progress();
   void abandon_conversations();
@@ -97,6 +99,7 @@ class EngineRun {
 
   const EngineOptions& o_;
   EngineShared& shared_;
+  law::Mandate mandate_;  // a copy of its own, so that an opt-out takes effect here without stopping other engines
   ReplySink* sink_;
   const EngineEvents& events_;
   const std::atomic<bool>& stop_;
@@ -128,7 +131,7 @@ class EngineRun {
   std::optional<std::int64_t> wall_base_;
   Summary summary_;
   bool failed_ = false;
-  Span started_{}, last_wall_{}, last_deliver_{}, last_progress_{}, last_journal_{}, last_store_error_{};
+  Span started_{}, last_wall_{}, last_opt_out_{}, last_deliver_{}, last_progress_{}, last_journal_{}, last_store_error_{};
   std::int64_t sent_now_ = 0;  // progress of the running segment
   bool store_down_ = false;
 };

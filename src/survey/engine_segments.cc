@@ -60,7 +60,7 @@ Status EngineRun::start_sender() {
     if (op != "ready" || !message->fd) return fail(Code::failed, "the sender did not hand over its receive ring");
     NORA_TRY(auto ring, net::PacketRing::adopt(std::move(message->fd)));
     ring_.emplace(std::move(ring));
-    validator_.emplace(plan_.space, shared_.catalogue, key, shared_.mandate.text().sources);
+    validator_.emplace(plan_.space, shared_.catalogue, key, mandate_.text().sources);
     return {};
   }
   return fail(Code::failed, "the sender is not ready after " + std::to_string(sender_patience.us / 1'000'000) + " s");
@@ -73,7 +73,7 @@ Status EngineRun::start() {
   summary_.targets = static_cast<std::int64_t>(plan_.space.targets());
   summary_.probes = static_cast<std::int64_t>(plan_.space.size());
   summary_.segments = static_cast<std::int64_t>(plan_.segments());
-  if (plan_.mandate != shared_.mandate.hash())
+  if (plan_.mandate != mandate_.hash())
     return fail(Code::refused, "the plan was made for another mandate", "make a new plan: nora scan plan");
   NORA_CHECK(look_at_wall());
   if (failed_) return fail(summary_.code, summary_.why);
@@ -102,7 +102,7 @@ Status EngineRun::start() {
     v.ip = open.ip;
     v.port = open.port;
     v.segment = open.segment;
-    v.social = shared_.mandate.is_social(open.ip);
+    v.social = mandate_.is_social(open.ip);
     if (!open.path.empty()) {
       v.probe = "upnp";
       v.path = v.key_path = open.path;

@@ -268,6 +268,42 @@ TEST(Scan, TheRateOfTheMandateHolds) {
   }));
 }
 
+// Somebody opts out in the middle: not one frame more, neither probe nor conversation, after the list is in force (it is read each second).
+TEST(Scan, AnOptOutTakesEffectWhileItRuns) {
+  Fresh fresh;
+  expect_clean(net::in_namespace("true", [&] {
+    World world;
+    CHECK_OR(10, world.make(), "no world");
+    SystemEnv system("test");
+    auto list = fresh.path / "opt-out.txt";
+    CHECK_OR(11, replace_file(list, "# nobody yet\n"), "list");
+    Trial run{fresh.path, world_mandate(fresh.path, 40, 20, {list})};  // 256 probes at 28/s: 9 s
+    run.segment_size = 128;
+    CHECK_OR(12, run.plan(system.env()), "no plan");
+    std::atomic<bool> stop = false;
+    int before = 0, after = 0;
+    auto half = [&] {  // probes so far to 203.0.113.32/27
+      int n = 0;
+      for (int i = 32; i < world_targets; ++i) n += world.counts->syn[i][0] + world.counts->syn[i][1] + world.counts->dns[i];
+      return n;
+    };
+    std::thread owner([&] {
+      usleep(1'500'000);
+      (void)replace_file(list, "203.0.113.32/27\n");
+      usleep(1'500'000);
+      before = half();
+    });
+    auto summary = run.go(system.env(), stop);
+    owner.join();
+    after = half();
+    CHECK_OR(13, summary && summary->complete, summary ? summary->why : summary.error().text());
+    CHECK_OR(14, before == after && after < 128, "probes after the opt-out: " + std::to_string(after - before));
+    CHECK_OR(15, summary->refused_by["opted_out"] > 20, "refused " + std::to_string(summary->refused_by["opted_out"]));
+    CHECK_OR(16, summary->sent + summary->refused == 256, "every index is sent or refused with its reason");
+    return 0;
+  }));
+}
+
 TEST(Scan, ABlockedFrameStopsTheSurvey) {
   Fresh fresh;
   expect_clean(net::in_namespace("true", [&] {

@@ -132,12 +132,10 @@ struct World {
 };
 
 // A signed mandate for this world in `dir`.
-inline law::MandateFiles world_mandate(const std::filesystem::path& dir, std::uint32_t pps, std::uint32_t per_target) {
-  law::MandateFiles files{dir / "mandate.txt",
-                          dir / "roots.txt",
-                          std::string(NORA_SOURCE_DIR) + "/data/law",
-                          std::string(NORA_SOURCE_DIR) + "/data/probes/catalogue.tsv",
-                          {}};
+inline law::MandateFiles world_mandate(const std::filesystem::path& dir, std::uint32_t pps, std::uint32_t per_target,
+                                       std::vector<std::filesystem::path> opt_outs = {}) {
+  law::MandateFiles files{dir / "mandate.txt", dir / "roots.txt", std::string(NORA_SOURCE_DIR) + "/data/law",
+                          std::string(NORA_SOURCE_DIR) + "/data/probes/catalogue.tsv", std::move(opt_outs)};
   SystemEnv system("test");
   auto env = system.env();
   law::MandateText m;
