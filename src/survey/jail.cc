@@ -12,14 +12,6 @@
 
 #include "base/files.h"
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define NORA_SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define NORA_SANITIZED 1
-#endif
-#endif
-
 namespace nora::survey {
 namespace {
 

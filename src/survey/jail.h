@@ -4,6 +4,15 @@
 
 #include "base/result.h"
 
+// The sanitizers need more memory and a few more system calls (their reports, their allocator): the product is built without them.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define NORA_SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define NORA_SANITIZED 1
+#endif
+#endif
+
 namespace nora::survey {
 
 inline constexpr std::size_t jail_memory_bytes = 256u << 20;  // RLIMIT_AS

@@ -54,7 +54,7 @@ TEST(Jail, PlantedMisbehaviourDiesBySigsys) {
   expect_killed("ptrace", [] { syscall(SYS_ptrace, 0, 0, 0, 0); });
   expect_killed("connect", [] { syscall(SYS_connect, 3, nullptr, 0); });
   expect_killed("executable memory", [] { syscall(SYS_mmap, nullptr, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0); });
-  expect_killed("another descriptor", [] { syscall(SYS_write, 2, "x", 1); });
+  expect_killed("another descriptor", [] { syscall(SYS_write, 1, "x", 1); });
   expect_killed("clock", [] { syscall(SYS_clock_settime, 0, nullptr); });
 }
 
@@ -66,6 +66,7 @@ TEST(Jail, HonestWorkGoesOn) {
   EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << status;
 }
 
+#ifndef NORA_SANITIZED
 TEST(Jail, MemoryIsBounded) {
   int status = jailed([] {
     try {
@@ -79,6 +80,7 @@ TEST(Jail, MemoryIsBounded) {
   });
   EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 42) << status;
 }
+#endif
 
 // Parses through the real loop in a jailed child, large and small items mixed.
 TEST(Jail, TheWorkerParsesInside) {
