@@ -211,6 +211,7 @@ Result<int> run_plan_file(Run& run, ScanOptions& o, Open& open) {
   e.iface = o.iface;
   e.programs = program_dir();
   e.wall_status = o.wall_status;
+  e.daily = std::filesystem::path(o.audit).parent_path() / "daily";
   e.calibrate = !o.no_calibration;
   ProgressLine line(o.progress == "json", o.quiet, run.env);
   EngineEvents events;
@@ -351,6 +352,7 @@ Result<int> do_node(Run& run, ScanOptions& o) {
   n.engine.iface = o.iface;
   n.engine.programs = program_dir();
   n.engine.wall_status = o.wall_status;
+  n.engine.daily = std::filesystem::path(o.audit).parent_path() / "daily";
   n.engine.calibrate = !o.no_calibration;
   n.store = o.store;
   n.survey_window_ms = o.answer_window_ms;

@@ -20,6 +20,7 @@ int main(int argc, char** argv) {
   app.add_option("--catalogue", options.files.catalogue, "probe catalogue")->required();
   app.add_option("--opt-out", options.files.opt_outs, "opt-out list (may be repeated)");
   app.add_option("--iface", options.iface, "interface")->required();
+  app.add_option("--daily", options.daily, "file with the daily counts per target");
   app.add_option("--fd", fd, "descriptor of the socket to nora scan")->capture_default_str();
   CLI11_PARSE(app, argc, argv);
   SystemEnv system("nora-sender");

@@ -14,7 +14,7 @@ namespace {
 
 constexpr std::size_t max_visit_backlog = 100'000;  // no further segment while so many open ports wait
 constexpr std::size_t calibration_probes = 200;
-constexpr Span opt_out_every = Span::seconds(1);
+constexpr Span opt_out_every = Span::seconds(1), daily_every = Span::seconds(5);
 constexpr Span wall_every = Span::ms(200), deliver_every = Span::ms(300), progress_every = Span::ms(250), journal_every = Span::ms(100);
 
 }  // namespace
@@ -181,6 +181,10 @@ Status EngineRun::loop() {
     flush_gathers(false);
     auto t = now();
     if (t - last_wall_ >= wall_every) NORA_CHECK(look_at_wall());
+    if (t - last_daily_ >= daily_every) {
+      last_daily_ = t;
+      NORA_CHECK(daily_.keep(budget_, env_.clock.now()));
+    }
     if (t - last_opt_out_ >= opt_out_every) NORA_CHECK(look_at_opt_outs());
     if (t - last_journal_ >= journal_every) {
       last_journal_ = t;
@@ -235,6 +239,7 @@ Summary EngineRun::finish() {
   // The spool first: a "visited" in the journal promises that the reply is there.
   if (auto kept = spool_.flush(true); !kept) give_up(Code::failed, kept.error().text());
   if (auto kept = journal_.flush(true); !kept) give_up(Code::failed, kept.error().text());
+  if (auto kept = daily_.keep(budget_, env_.clock.now()); !kept) give_up(Code::failed, kept.error().text());
   auto patience = now() + o_.give_up_store;
   while (sink_ != nullptr && spool_.pending_bytes() > 0 && now() < patience) {
     deliver(true);

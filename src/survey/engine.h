@@ -26,6 +26,7 @@ struct EngineOptions {
   std::filesystem::path dir;  // spool directory with plan.json
   std::string iface;
   std::filesystem::path programs;          // folder of nora-sender and nora-parse
+  std::filesystem::path daily;             // folder of the daily counts per target; empty: they end with the process
   std::filesystem::path wall_status;       // written by nora-wall; empty: there is none
   bool calibrate = true;                   // ask some answering probes once more: the loss, measured
   Span deadline{};                         // of the whole run (checks: 30 s); 0: none

@@ -10,6 +10,7 @@
 #include "net/packet_socket.h"
 #include "survey/answer.h"
 #include "survey/channel.h"
+#include "survey/daily.h"
 #include "survey/engine.h"
 #include "survey/journal.h"
 #include "survey/parser_client.h"
@@ -109,6 +110,7 @@ class EngineRun {
   Spool spool_;
   Permutation permutation_;
   law::Budget budget_;
+  DailyCounts daily_;
   Grabber grabber_;
   ParserClient parser_;
   Visits visits_;
@@ -131,7 +133,7 @@ class EngineRun {
   std::optional<std::int64_t> wall_base_;
   Summary summary_;
   bool failed_ = false;
-  Span started_{}, last_wall_{}, last_opt_out_{}, last_deliver_{}, last_progress_{}, last_journal_{}, last_store_error_{};
+  Span started_{}, last_wall_{}, last_opt_out_{}, last_daily_{}, last_deliver_{}, last_progress_{}, last_journal_{}, last_store_error_{};
   std::int64_t sent_now_ = 0;  // progress of the running segment
   bool store_down_ = false;
 };

@@ -23,6 +23,7 @@ Status EngineRun::start_sender() {
   std::vector<std::string> args = {
       program,       "--mandate",        o_.files.mandate, "--roots", o_.files.roots, "--law-dir", o_.files.law_dir,
       "--catalogue", o_.files.catalogue, "--iface",        o_.iface,  "--fd",         "3"};
+  if (!o_.daily.empty()) args.insert(args.end(), {"--daily", (o_.daily / "probes.txt").string()});
   for (const auto& file : o_.files.opt_outs) args.insert(args.end(), {"--opt-out", file.string()});
   std::vector<char*> argv;
   for (auto& a : args) argv.push_back(a.data());
@@ -77,6 +78,9 @@ Status EngineRun::start() {
     return fail(Code::refused, "the plan was made for another mandate", "make a new plan: nora scan plan");
   NORA_CHECK(look_at_wall());
   if (failed_) return fail(summary_.code, summary_.why);
+  if (!o_.daily.empty()) {
+    NORA_TRY(daily_, DailyCounts::open(o_.daily / "conversations.txt", budget_, env_.clock.now()));
+  }
   NORA_CHECK(parser_.start());
   NORA_CHECK(start_sender());
   const auto& s = journal_.state();

@@ -63,6 +63,7 @@ struct Trial {
     o.programs = std::string(NORA_BINARY_DIR) + "/bin";
     o.calibrate = calibrate;
     o.wall_status = wall_status;
+    o.daily = dir / "daily";
     return run_engine(o, shared, nullptr, {}, stop, env);
   }
 };

@@ -17,6 +17,7 @@
 #include "law/send.h"
 #include "net/packet_socket.h"
 #include "survey/answer.h"
+#include "survey/daily.h"
 #include "survey/next_hop.h"
 #include "survey/plan.h"
 #include "survey/rates.h"
@@ -105,6 +106,10 @@ class Sender {
   // One segment: every index is sent once, or counted as refused with its reason.
   Status segment(const json::Object& order, Fd file);
   bool stopped() const { return stopped_; }
+  Status open_daily(const std::filesystem::path& file) {
+    NORA_TRY(daily_, DailyCounts::open(file, budget_, env_.clock.now()));
+    return {};
+  }
 
  private:
   enum class Try { sent, refused, wait, over };
@@ -123,6 +128,7 @@ class Sender {
   Env env_;
   Permutation permutation_;
   law::Budget budget_;
+  DailyCounts daily_;
   Pacer pacer_;
   std::array<std::uint8_t, net::max_frame_bytes> frame_{};
   // of the running segment
@@ -284,6 +290,7 @@ Status Sender::segment(const json::Object& order, Fd file) {
   NORA_CHECK(write_records());
   if (file_ && fsync(file_.get()) != 0) return fail(Code::failed, "the segment file cannot be synced: " + errno_text(errno));
   file_ = Fd();
+  NORA_CHECK(daily_.keep(budget_, env_.clock.now()));
   json::Object reasons;
   for (auto [why, n] : reasons_) reasons[law::name(why)] = n;
   json::Object done{{"op", "done"},
@@ -334,6 +341,7 @@ Status serve(const SenderOptions& options, Channel& channel, Env env) {
   NORA_CHECK(channel.send({{"op", "ready"}, {"iface", options.iface}}, ring.fd()));
 
   Sender sender(mandate, catalogue, plan, key, std::move(frames), std::move(hops), channel, env);
+  NORA_CHECK(sender.open_daily(options.daily));
   while (!sender.stopped()) {
     NORA_TRY(auto message, channel.receive(-1));
     if (!message) continue;

@@ -14,6 +14,7 @@ namespace nora::survey {
 struct SenderOptions {
   law::MandateFiles files;
   std::string iface;
+  std::filesystem::path daily;  // file of the daily counts; empty: they end with the process
 };
 
 // Serves the channel until "stop" or until the other end is gone. Errors are also sent over the channel before they are returned.
