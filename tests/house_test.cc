@@ -33,7 +33,7 @@ const std::map<std::string, Names>& allowed() {
       {"isp", {"exchange", "law", "http", "store", "net", "base"}},
       {"desk", {"cases", "identify", "expose", "registry", "law", "http", "base"}},
       {"portal", {"exchange", "law", "http", "store", "base"}},
-      {"flow", {"cases", "expose", "identify", "sense", "survey", "registry", "exchange", "law", "http", "net", "store", "base"}},
+      {"flow", {"cases", "expose", "identify", "sense", "survey", "registry", "exchange", "law", "store", "base"}},
       {"app", {"flow", "portal", "desk", "isp", "cases", "expose", "identify", "sense", "survey", "registry", "exchange", "law", "store", "http", "net", "base", "neighbourhood"}},
   };
   return table;

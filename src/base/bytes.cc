@@ -4,15 +4,9 @@
 
 #include <algorithm>
 
+#include "base/text.h"
+
 namespace nora {
-namespace {
-int hex_digit(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
-}  // namespace
 
 std::string to_hex(ByteView bytes) {
   static constexpr char digits[] = "0123456789abcdef";

@@ -1,4 +1,5 @@
 #include "desk/users.h"
+#include "base/text.h"
 
 #include <fmt/core.h>
 
@@ -24,16 +25,6 @@ std::string joined(const std::vector<std::string>& roles) {
   for (const auto& r : roles) text += (text.empty() ? "" : ",") + r;
   return text;
 }
-std::vector<std::string> split(std::string_view text) {
-  std::vector<std::string> out;
-  while (!text.empty()) {
-    auto comma = text.find(',');
-    out.emplace_back(text.substr(0, comma));
-    text.remove_prefix(comma == text.npos ? text.size() : comma + 1);
-  }
-  return out;
-}
-
 bool good_id(std::string_view id) {
   if (id.empty() || id.size() > 32) return false;
   for (std::size_t i = 0; i < id.size(); ++i) {
@@ -82,7 +73,7 @@ Result<std::vector<StaffRow>> DeskUsers::all() {
   NORA_TRY(auto lease, pool_.lease());
   NORA_TRY(auto rows, lease.db().query("SELECT id, name, roles, added, disabled FROM staff ORDER BY id LIMIT 1000"));
   std::vector<StaffRow> out;
-  for (const auto& r : rows) out.push_back({{r[0].str(), r[1].str(), split(r[2].str())}, r[3].instant(), r[4].boolean()});
+  for (const auto& r : rows) out.push_back({{r[0].str(), r[1].str(), split_names(r[2].str())}, r[3].instant(), r[4].boolean()});
   return out;
 }
 
@@ -90,7 +81,7 @@ Result<http::User> DeskUsers::user(std::string_view id) {
   NORA_TRY(auto lease, pool_.lease());
   NORA_TRY(auto rows, lease.db().query("SELECT id, name, roles FROM staff WHERE id = ? AND disabled = 0", {id}));
   if (rows.empty()) return fail(Code::not_found, "no such user");
-  return http::User{rows[0][0].str(), rows[0][1].str(), split(rows[0][2].str())};
+  return http::User{rows[0][0].str(), rows[0][1].str(), split_names(rows[0][2].str())};
 }
 
 Status DeskUsers::put_link(std::string_view user, const Hash& token_hash, Instant not_after) {

@@ -3,16 +3,10 @@
 #include <algorithm>
 
 #include "base/escape.h"
+#include "base/text.h"
 
 namespace nora::http {
 namespace {
-
-int hex_digit(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
 
 Result<std::string> percent_decode(std::string_view raw, bool plus_is_blank) {
   std::string out;

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "base/crypto.h"
+#include "base/text.h"
 
 namespace nora::isp {
 namespace {
@@ -120,16 +121,6 @@ void hook_record(std::string_view text, std::string_view file, std::uint64_t off
   }
   if (good.empty()) ++counts.ignored;
   for (auto& r : good) emit(std::move(r), text, file, offset, sink, counts);
-}
-
-std::vector<std::string_view> split(std::string_view line, char by) {
-  std::vector<std::string_view> out;
-  for (std::size_t pos = 0;; ++pos) {
-    auto end = line.find(by, pos);
-    out.push_back(line.substr(pos, end == line.npos ? end : end - pos));
-    if (end == line.npos) return out;
-    pos = end;
-  }
 }
 
 }  // namespace

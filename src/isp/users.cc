@@ -5,22 +5,13 @@
 #include <fmt/format.h>
 
 #include "base/escape.h"
+#include "base/text.h"
 
 namespace nora::isp {
 namespace {
 
 bool good_id(std::string_view id) {
   return !id.empty() && id.size() <= 32 && std::ranges::all_of(id, [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' || c == '-' || c == '_'; });
-}
-
-std::vector<std::string> split(std::string_view text) {
-  std::vector<std::string> out;
-  while (!text.empty()) {
-    auto comma = text.find(',');
-    out.emplace_back(text.substr(0, comma));
-    text = comma == text.npos ? std::string_view{} : text.substr(comma + 1);
-  }
-  return out;
 }
 
 Status write(const std::string& url, std::string_view sql, const store::Params& params) {
@@ -50,7 +41,7 @@ Status IspUsers::add(store::Db& db, std::string_view id, std::string_view name, 
 Result<http::User> IspUsers::find(store::Db& db, std::string_view id) {
   NORA_TRY(auto found, db.query("select id, name, roles from isp_user where id = ? and disabled = 0", {id}));
   if (found.empty()) return fail(Code::not_found, fmt::format("there is no user \"{}\"", to_terminal(id)), "Add one: nora isp user add");
-  return http::User{found[0][0].str(), found[0][1].str(), split(found[0][2].str())};
+  return http::User{found[0][0].str(), found[0][1].str(), split_names(found[0][2].str())};
 }
 
 Result<http::User> IspUsers::user(std::string_view id) {

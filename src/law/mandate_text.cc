@@ -8,6 +8,8 @@
 #include <functional>
 #include <set>
 
+#include "base/text.h"
+
 namespace nora::law {
 namespace {
 
@@ -68,16 +70,6 @@ Result<std::optional<Hash>> optional_hash(std::string_view s) {
   return std::optional<Hash>{h};
 }
 std::string hash_text(const std::optional<Hash>& h) { return h ? to_hex(*h) : "none"; }
-
-std::vector<std::string_view> split(std::string_view s, char by) {
-  std::vector<std::string_view> out;
-  for (;;) {
-    const auto at = s.find(by);
-    out.push_back(s.substr(0, at));
-    if (at == s.npos) return out;
-    s.remove_prefix(at + 1);
-  }
-}
 
 Result<PortGrant> port_grant(std::string_view s) {
   const auto parts = split(s, ' ');

@@ -6,19 +6,11 @@
 #include <algorithm>
 
 #include "base/crypto.h"
+#include "base/text.h"
 
 namespace nora::law {
 namespace {
 constexpr std::size_t columns_needed = 5, max_ports = 64;
-std::vector<std::string_view> split(std::string_view s, char by) {
-  std::vector<std::string_view> out;
-  for (;;) {
-    const auto at = s.find(by);
-    out.push_back(s.substr(0, at));
-    if (at == s.npos) return out;
-    s.remove_prefix(at + 1);
-  }
-}
 }  // namespace
 
 std::string_view name(ProbeClass c) {

@@ -1,0 +1,17 @@
+// Small text helpers that more than one folder needs. Pure functions, any thread; views point into the caller's text.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace nora {
+
+// Every piece between the separators, empty ones too: "a,,b" gives three, "" gives one empty piece.
+std::vector<std::string_view> split(std::string_view text, char by);
+// The pieces that are not empty, as strings: for lists of names kept in one column.
+std::vector<std::string> split_names(std::string_view text, char by = ',');
+// 0-15, or -1 when c is no hex digit.
+int hex_digit(char c);
+
+}  // namespace nora
