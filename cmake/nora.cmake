@@ -47,7 +47,7 @@ find_package(PkgConfig REQUIRED)
 find_package(Threads REQUIRED)
 foreach(module sodium=libsodium fmt=fmt sqlite=sqlite3 pq=libpq openssl=openssl pugixml=pugixml pcre2=libpcre2-8
                seccomp=libseccomp capng=libcap-ng nftables=libnftables curl=libcurl gmime=gmime-3.0 spdlog=spdlog simdjson=simdjson
-               modbus=libmodbus)
+               modbus=libmodbus bpf=libbpf)
   string(REPLACE "=" ";" pair ${module})
   list(GET pair 0 name)
   list(GET pair 1 package)
@@ -71,6 +71,29 @@ function(nora_program name)
   list(TRANSFORM A_DEPS PREPEND nora_)
   target_link_libraries(${name} PRIVATE ${A_DEPS} ${A_LIBS})
   target_include_directories(${name} PRIVATE ${CMAKE_SOURCE_DIR}/src)
+endfunction()
+
+# nora_bpf(wall_xdp SOURCE wall_xdp.bpf.c): an eBPF object inside a library. Link it with DEPS bpf_wall_xdp and read it by
+# NORA_BPF_OBJECT(wall_xdp) of net/bpf_object.h. Building needs no right to load eBPF. Headers of src/ may be included by the source.
+find_program(NORA_BPF_CLANG NAMES clang-19 clang REQUIRED)
+function(nora_bpf name)
+  cmake_parse_arguments(A "" "SOURCE" "" ${ARGN})
+  set(source ${CMAKE_CURRENT_SOURCE_DIR}/${A_SOURCE})
+  set(object ${CMAKE_CURRENT_BINARY_DIR}/${name}.bpf.o)
+  set(embed ${CMAKE_CURRENT_BINARY_DIR}/${name}.bpf.S)
+  set(multiarch)
+  if(CMAKE_LIBRARY_ARCHITECTURE)  # where this machine's compiler keeps asm/types.h
+    set(multiarch -idirafter /usr/include/${CMAKE_LIBRARY_ARCHITECTURE})
+  endif()
+  # -g: the map definitions are BTF. The prefix map keeps the build folder out of the object.
+  add_custom_command(OUTPUT ${object} DEPFILE ${object}.d DEPENDS ${source} VERBATIM
+    COMMAND ${NORA_BPF_CLANG} -target bpf -mcpu=v3 -O2 -g -Wall -Wextra -Werror -ffile-prefix-map=${CMAKE_SOURCE_DIR}=. -fdebug-compilation-dir=.
+            -I${CMAKE_SOURCE_DIR}/src ${multiarch} -MD -MT ${object} -MF ${object}.d -c ${source} -o ${object}
+    COMMENT "eBPF object ${name}")
+  configure_file(${CMAKE_SOURCE_DIR}/cmake/bpf_object.S.in ${embed} @ONLY)
+  set_source_files_properties(${embed} PROPERTIES OBJECT_DEPENDS ${object})  # .incbin is no include: no depfile names it
+  add_library(nora_bpf_${name} STATIC ${embed})
+  target_link_libraries(nora_bpf_${name} PUBLIC PkgConfig::bpf)
 endfunction()
 
 # nora_test(law_test SOURCES mandate_test.cc … DEPS law): GoogleTest + rapidcheck; each TEST is one ctest entry of the program.
