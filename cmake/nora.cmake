@@ -46,7 +46,7 @@ endif()
 find_package(PkgConfig REQUIRED)
 find_package(Threads REQUIRED)
 foreach(module sodium=libsodium fmt=fmt sqlite=sqlite3 pq=libpq openssl=openssl pugixml=pugixml pcre2=libpcre2-8
-               seccomp=libseccomp capng=libcap-ng nftables=libnftables curl=libcurl gmime=gmime-3.0 spdlog=spdlog simdjson=simdjson
+               seccomp=libseccomp capng=libcap-ng nftables=libnftables curl=libcurl gmime=gmime-3.0 spdlog=spdlog simdjson=simdjson xdp=libxdp
                modbus=libmodbus bpf=libbpf)
   string(REPLACE "=" ";" pair ${module})
   list(GET pair 0 name)

@@ -34,7 +34,7 @@ void watch_signals() {
 
 struct ScanOptions {
   std::string mandate, roots, law_dir, catalogue, dir, iface, store, audit, key, party, wall_status, targets6, kind = "full", name,
-                                                                                                               progress;
+                                                                                                               progress, send = "auto";
   std::vector<std::string> opt_out;
   std::vector<std::uint16_t> ports;
   std::vector<std::string> only;
@@ -55,6 +55,7 @@ struct ScanOptions {
             {"key", key},
             {"party", party},
             {"wall_status", wall_status},
+            {"send", send},
             {"opt_out", std::move(outs)},
             {"no_calibration", no_calibration}};
   }
@@ -69,6 +70,7 @@ struct ScanOptions {
     key = json::string_or(o, "key");
     party = json::string_or(o, "party");
     wall_status = json::string_or(o, "wall_status");
+    send = json::string_or(o, "send", "auto");
     no_calibration = json::bool_or(o, "no_calibration", false);
     NORA_TRY(auto outs, json::get_array(o, "opt_out"));
     for (const auto& v : outs)
@@ -104,6 +106,10 @@ void run_flags(CLI::App* c, const Options& o) {
   c->add_option("--key", o->key, "the party's signing key (default: one is made in --dir)");
   c->add_option("--party", o->party, "name for a key that is made here; a given key has its own");
   c->add_option("--wall-status", o->wall_status, "status file of nora-wall; a blocked frame stops the survey");
+  c->add_option("--send", o->send, "how frames leave: xdp (AF_XDP), packet (packet socket), auto: xdp where it can be had, or live (XDP live frames; only with a "
+                "wall that counts)")
+      ->check(CLI::IsMember({"auto", "packet", "xdp", "live"}))
+      ->capture_default_str();
   c->add_flag("--no-calibration", o->no_calibration, "do not measure the loss by asking again");
 }
 void output_flags(CLI::App* c, const Options& o) {
@@ -213,6 +219,7 @@ Result<int> run_plan_file(Run& run, ScanOptions& o, Open& open) {
   e.wall_status = o.wall_status;
   e.daily = std::filesystem::path(o.audit).parent_path() / "daily";
   e.calibrate = !o.no_calibration;
+  NORA_TRY(e.send, law::parse_send_path(o.send));
   ProgressLine line(o.progress == "json", o.quiet, run.env);
   EngineEvents events;
   events.progress = [&](const auto& p) { line.show(p); };
@@ -354,6 +361,7 @@ Result<int> do_node(Run& run, ScanOptions& o) {
   n.engine.wall_status = o.wall_status;
   n.engine.daily = std::filesystem::path(o.audit).parent_path() / "daily";
   n.engine.calibrate = !o.no_calibration;
+  NORA_TRY(n.engine.send, law::parse_send_path(o.send));
   n.store = o.store;
   n.survey_window_ms = o.answer_window_ms;
   char host[256] = "node";

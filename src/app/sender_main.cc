@@ -20,9 +20,14 @@ int main(int argc, char** argv) {
   app.add_option("--catalogue", options.files.catalogue, "probe catalogue")->required();
   app.add_option("--opt-out", options.files.opt_outs, "opt-out list (may be repeated)");
   app.add_option("--iface", options.iface, "interface")->required();
-  app.add_option("--daily", options.daily, "file with the daily counts per target");
+  app.add_option("--daily", options.daily, "folder of the daily counts per target");
+  std::string send = "auto";
+  app.add_option("--send", send, "auto, packet, xdp or live")->capture_default_str();
   app.add_option("--fd", fd, "descriptor of the socket to nora scan")->capture_default_str();
   CLI11_PARSE(app, argc, argv);
+  const auto path = law::parse_send_path(send);
+  if (!path) return std::fprintf(stderr, "nora-sender: %s\n", path.error().text().c_str()), exit_code(path.error().code);
+  options.send = *path;
   SystemEnv system("nora-sender");
   auto done = survey::run_sender(options, survey::Channel(Fd(fd)), system.env());
   if (done) return 0;

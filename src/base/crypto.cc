@@ -24,17 +24,6 @@ bool good_key_name(std::string_view name) {
 
 }  // namespace
 
-Hash sha256(ByteView data) { return sha256({data}); }
-
-Hash sha256(std::initializer_list<ByteView> parts) {
-  crypto_hash_sha256_state state;
-  crypto_hash_sha256_init(&state);
-  for (auto part : parts) crypto_hash_sha256_update(&state, part.data(), part.size());
-  Hash hash;
-  crypto_hash_sha256_final(&state, hash.data());
-  return hash;
-}
-
 Hash keyed_hash(const Secret& key, ByteView data) {
   NORA_ASSERT(key.reveal().size() == 32, "a keyed hash needs a key of 32 bytes");
   Hash hash;

@@ -1,100 +1,101 @@
 // Rates of the mandate (law/budget.h).
 #include "law/budget.h"
 
-#include <fmt/format.h>
+#include <sys/mman.h>
 
 #include <algorithm>
-#include <charconv>
+#include <bit>
 
 namespace nora::law {
 namespace {
-constexpr std::int64_t day_us = 86'400'000'000;
-constexpr int net4_bits = 24, net6_bits = 48;
+
+constexpr int net6_bits = 48;
 constexpr std::uint32_t burst_per_second_share = 20;  // burst = 1/20 s of the rate
+constexpr std::size_t nets4 = std::size_t{1} << 24, nets4_bytes = nets4 * sizeof(std::int64_t);
+constexpr std::size_t min_recent = 1u << 12, max_recent = 1u << 22;
+constexpr std::int64_t crowded_wait_us = 1000;  // the table of recent targets has no room for this one just now
+
 }  // namespace
 
 std::size_t Budget::PrefixHash::operator()(const Prefix& p) const noexcept { return std::hash<Ip>{}(p.base()); }
+void Budget::Unmap::operator()(std::int64_t* p) const { ::munmap(p, nets4_bytes); }
 
 // GCRA with tolerance (burst - 1) * interval lets at most burst - 1 + ceil(1 s / interval) packets into a half-open window of one second;
 // the interval is chosen so that this is the cap.
 Budget::Pace Budget::pace(std::uint32_t per_second) {
   const std::uint32_t burst = std::max(1u, per_second / burst_per_second_share);
   Pace p;
-  p.interval_us = 1e6 / (per_second - burst + 1);
-  p.burst_us = p.interval_us * (burst - 1);
+  p.interval_ns = 1e9 / (per_second - burst + 1);
+  p.burst_ns = static_cast<std::int64_t>(p.interval_ns * (burst - 1));
   return p;
 }
 
 Budget::Budget(const MandateText& m)
     : total_pace_(pace(m.rate_total_pps)), net_pace_(pace(m.rate_per_24_pps)), target_pace_(pace(m.rate_per_target_pps)),
-      per_day_(m.probes_per_target_per_day) {}
-
-void Budget::new_day(std::int64_t day) {
-  if (day == day_) return;
-  day_ = day;
-  for (auto& [ip, t] : targets_) t.today = 0;
+      per_day_(m.probes_per_target_per_day) {
+  void* memory = ::mmap(nullptr, nets4_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  NORA_ASSERT(memory != MAP_FAILED, "128 MiB of address space");
+  nets4_.reset(static_cast<std::int64_t*>(memory));
+  // So many targets can be alive at once: those of the longest time that a bucket takes to be full again. Four times as many places.
+  const double alive = m.rate_total_pps * (target_pace_.interval_ns + static_cast<double>(target_pace_.burst_ns)) / 1e9;
+  const auto places = std::bit_ceil(std::clamp(static_cast<std::size_t>(alive * 4), min_recent, max_recent));
+  recent4_.resize(places);
+  recent_shift_ = 32 - std::countr_zero(places / recent_ways);
 }
 
-// Buckets that are full again carry no information; targets also keep the day's count.
-void Budget::drop_idle(std::int64_t now_us) {
-  std::erase_if(nets_, [&](const auto& n) { return n.second.next_us <= now_us; });
-  std::erase_if(targets_, [&](const auto& t) { return t.second.bucket.next_us <= now_us && t.second.today == 0; });
+Budget::Recent* Budget::recent(std::uint32_t v4, std::int64_t now_ns) {
+  Recent* row = &recent4_[recent_home(v4)];
+  Recent* dead = nullptr;
+  for (std::size_t i = 0; i < recent_ways; ++i) {
+    if (row[i].target == v4 && row[i].next_ns != 0) return &row[i];
+    if (row[i].next_ns <= now_ns) dead = &row[i];
+  }
+  if (dead) *dead = {v4, 0};
+  return dead;
+}
+
+void Budget::prefetch(Ip target) const {
+  if (!target.is_v4()) return;
+  const std::uint32_t v = target.v4_value();
+  __builtin_prefetch(&nets4_[v >> 8], 1);
+  const Recent* row = &recent4_[recent_home(v)];
+  __builtin_prefetch(row, 1);
+  __builtin_prefetch(row + recent_ways / 2, 1);
+  ledger_.prefetch(target);
+}
+
+// GCRA: the packet conforms when the bucket's theoretical arrival time lies at most `burst` ahead.
+Budget::Answer Budget::charge(std::int64_t& net, std::int64_t& target, const Permit& permit, std::int64_t now_ns, Instant now, std::uint32_t packets) {
+  const std::int64_t wait = std::max({total_ - now_ns - total_pace_.burst_ns, net - now_ns - net_pace_.burst_ns, target - now_ns - target_pace_.burst_ns});
+  if (wait > 0) return {.wait = Span{wait / 1000 + 1}};
+  switch (ledger_.take(permit.dest(), packets, per_day_, now)) {
+    case DailyLedger::Taken::cap_reached: return {.refusal = Refusal::daily_cap_reached};
+    case DailyLedger::Taken::cannot_be_kept: return {.refusal = Refusal::budget_table_full};
+    case DailyLedger::Taken::yes: break;
+  }
+  total_ = std::max(total_, now_ns) + total_pace_.step(packets);
+  net = std::max(net, now_ns) + net_pace_.step(packets);
+  target = std::max(target, now_ns) + target_pace_.step(packets);
+  return {};
 }
 
 Budget::Answer Budget::take(const Permit& permit, Instant now, std::uint32_t packets) {
-  new_day(now.us / day_us);
-  const Prefix net = Prefix::of(permit.dest(), permit.dest().is_v4() ? net4_bits : net6_bits);
-  if (targets_.size() >= max_tracked || nets_.size() >= max_tracked) {
-    drop_idle(now.us);
-    if (targets_.size() >= max_tracked || nets_.size() >= max_tracked) return {.refusal = Refusal::budget_table_full};
-  }
-  Target& target = targets_[permit.dest()];
-  if (target.today + packets > per_day_) return {.refusal = Refusal::daily_cap_reached};
-  Bucket& net_bucket = nets_[net];
-  struct Use {
-    Bucket* bucket;
-    const Pace* pace;
-  };
-  const Use uses[] = {{&total_, &total_pace_}, {&net_bucket, &net_pace_}, {&target.bucket, &target_pace_}};
-  // GCRA: the packet conforms when the bucket's theoretical arrival time lies at most `burst` ahead.
-  double wait = 0;
-  for (const Use& u : uses) wait = std::max(wait, static_cast<double>(u.bucket->next_us - now.us) - u.pace->burst_us);
-  if (wait > 0) return {.wait = Span{static_cast<std::int64_t>(wait) + 1}};
-  for (const Use& u : uses)
-    u.bucket->next_us = std::max(u.bucket->next_us, now.us) + static_cast<std::int64_t>(u.pace->interval_us * packets + 0.999999);
-  target.today += packets;
-  return {};
+  const std::int64_t now_ns = now.us * 1000;
+  if (!permit.dest().is_v4()) return take6(permit, now_ns, now, packets);
+  const std::uint32_t v = permit.dest().v4_value();
+  Recent* target = recent(v, now_ns);
+  if (!target) return {.wait = Span{crowded_wait_us}};
+  return charge(nets4_[v >> 8], target->next_ns, permit, now_ns, now, packets);
 }
 
-std::string Budget::save() const {
-  std::string out = fmt::format("{}\n", Instant{std::max<std::int64_t>(day_, 0) * day_us}.date());
-  for (const auto& [ip, t] : targets_)
-    if (t.today) out += fmt::format("{} {}\n", ip.text(), t.today);
-  return out;
-}
-
-Status Budget::restore(std::string_view text) {
-  const auto wrong = [] { return fail(Code::bad_input, "the saved daily counts cannot be read"); };
-  const auto first = text.find('\n');
-  if (first == text.npos) return wrong();
-  NORA_TRY(const Instant day, Instant::parse(std::string(text.substr(0, first)) + "T00:00:00Z"));
-  text.remove_prefix(first + 1);
-  std::unordered_map<Ip, Target> targets;
-  while (!text.empty()) {
-    const auto end = text.find('\n');
-    const std::string_view line = text.substr(0, end);
-    const auto blank = line.find(' ');
-    if (end == text.npos || blank == line.npos || targets.size() >= max_tracked) return wrong();
-    NORA_TRY(const Ip ip, Ip::parse(line.substr(0, blank)));
-    std::uint32_t n = 0;
-    const auto [at, error] = std::from_chars(line.data() + blank + 1, line.data() + line.size(), n);
-    if (error != std::errc{} || at != line.data() + line.size()) return wrong();
-    targets[ip].today = n;
-    text.remove_prefix(end + 1);
+Budget::Answer Budget::take6(const Permit& permit, std::int64_t now_ns, Instant now, std::uint32_t packets) {
+  if (targets6_.size() >= max_tracked || nets6_.size() >= max_tracked) {
+    // Buckets that are full again carry no information.
+    std::erase_if(nets6_, [&](const auto& n) { return n.second <= now_ns; });
+    std::erase_if(targets6_, [&](const auto& t) { return t.second <= now_ns; });
+    if (targets6_.size() >= max_tracked || nets6_.size() >= max_tracked) return {.refusal = Refusal::budget_table_full};
   }
-  targets_ = std::move(targets);
-  day_ = day.us / day_us;
-  return {};
+  return charge(nets6_[Prefix::of(permit.dest(), net6_bits)], targets6_[permit.dest()], permit, now_ns, now, packets);
 }
 
 }  // namespace nora::law

@@ -55,11 +55,11 @@ Result<Mandate> Mandate::open(std::string_view note, const Roots& roots, ProbeLi
   }
   if (!found) return no("the opt-out list that the mandate names is missing or altered");
   m.opt_out_texts_ = opt_out_lists;
-  m.opt_out_ = net::AddressSet::make(m.all_opt_out_);
 
   m.range_ = net::AddressSet::make(m.text_.ranges);
   m.exclude_ = net::AddressSet::make(m.text_.excludes);
   m.social_ = net::AddressSet::make(m.text_.social_impact);
+  m.tabulate();
   for (const auto& p : m.text_.ports) (p.proto == Proto::tcp ? m.tcp_ : m.udp_).set(p.port.value);
   for (const auto c : m.text_.classes) m.classes_[static_cast<std::size_t>(c)] = true;
   for (const Ip& s : m.text_.sources) {
@@ -109,12 +109,10 @@ std::expected<Permit, Refusal> Mandate::permit(const Target& target, const Probe
   if (!profile_.classes[klass]) return std::unexpected(profile_forbids_class);
   if (!(probe.proto == Proto::tcp ? tcp_ : udp_).test(target.port)) return std::unexpected(port_not_granted);
   const bool v4 = target.ip.is_v4();
-  const std::uint32_t value = v4 ? target.ip.v4_value() : 0;
-  const auto holds = [&](const net::AddressSet& set) { return v4 ? set.contains_v4(value) : set.contains(target.ip); };
-  if (!holds(range_)) return std::unexpected(out_of_range);
-  if (holds(exclude_)) return std::unexpected(excluded);
-  if (holds(opt_out_)) return std::unexpected(opted_out);
-  const bool social = holds(social_);
+  const std::uint8_t flags = v4 ? table_.at(target.ip.v4_value()) : place(target.ip);
+  if ((flags & (in_range_flag | excluded_flag | opted_out_flag)) != in_range_flag)
+    return std::unexpected(!(flags & in_range_flag) ? out_of_range : flags & excluded_flag ? excluded : opted_out);
+  const bool social = (flags & social_flag) != 0;
   if (probe.social && !social) return std::unexpected(social_probe_outside_social_range);
   if (probe.social && !profile_.social_probes) return std::unexpected(profile_forbids_class);
   if (!(v4 ? has4_ : has6_)) return std::unexpected(no_source_of_family);
@@ -142,6 +140,16 @@ Status Mandate::usable(Instant now) const {
                         text_.window_from_min % 60, text_.window_to_min / 60, text_.window_to_min % 60));
 }
 
+std::uint8_t Mandate::place(Ip ip) const {
+  const auto flag = [&](const net::AddressSet& set, std::uint8_t f) { return set.contains(ip) ? f : std::uint8_t{0}; };
+  return static_cast<std::uint8_t>(flag(range_, in_range_flag) | flag(exclude_, excluded_flag) | flag(opt_out_, opted_out_flag) | flag(social_, social_flag));
+}
+
+void Mandate::tabulate() {
+  opt_out_ = net::AddressSet::make(all_opt_out_);
+  table_ = net::FlagTable::make({{text_.ranges, in_range_flag}, {text_.excludes, excluded_flag}, {text_.social_impact, social_flag}, {all_opt_out_, opted_out_flag}});
+}
+
 Result<bool> Mandate::refresh_opt_out() {
   std::vector<std::string> texts;
   std::vector<Prefix> all = signed_opt_out_;
@@ -155,8 +163,8 @@ Result<bool> Mandate::refresh_opt_out() {
     if (!prefixes) return fail(Code::failed, fmt::format("{}: {}", opt_out_files_[i].string(), prefixes.error().what));
     all.insert(all.end(), prefixes->begin(), prefixes->end());
   }
-  opt_out_ = net::AddressSet::make(all);
   all_opt_out_ = std::move(all);
+  tabulate();
   opt_out_texts_ = std::move(texts);
   return true;
 }

@@ -16,11 +16,13 @@
 
 #include "base/bytes.h"
 #include "base/ip.h"
+#include "law/live_out.h"
 #include "law/mandate_text.h"
 #include "law/permit.h"
 #include "law/probe_list.h"
 #include "law/profile.h"
 #include "net/address_set.h"
+#include "net/flag_table.h"
 
 namespace nora::law {
 
@@ -68,13 +70,20 @@ class Mandate {
   const net::AddressSet& ranges() const { return range_; }
   bool in_range(Ip ip) const { return range_.contains(ip) && !exclude_.contains(ip) && !opt_out_.contains(ip); }
   bool is_social(Ip ip) const { return social_.contains(ip); }
+  void prefetch(Ip ip) const {  // before permit(), when many targets are judged at once
+    if (ip.is_v4()) table_.prefetch(ip.v4_value());
+  }
   std::optional<Ip> source_for(Ip dest) const;     // the mandate's first source address of this family
+  LiveRules live_rules() const { return {table_, tcp_, has4_ ? source4_ : Ip()}; }
   // All prefixes that no probe may enter: excludes and opt-outs, sorted (for the planner).
   std::vector<Prefix> closed() const;
 
  private:
+  static constexpr std::uint8_t in_range_flag = 1, excluded_flag = 2, opted_out_flag = 4, social_flag = 8;
   Mandate() = default;
   Refusal judge_time(Instant now) const;
+  std::uint8_t place(Ip ip) const;  // flags of the address
+  void tabulate();
 
   MandateText text_;
   Hash hash_{};
@@ -82,6 +91,7 @@ class Mandate {
   LawProfile profile_;
   std::vector<std::string> signers_;
   net::AddressSet range_, exclude_, social_, opt_out_;
+  net::FlagTable table_;  // the four sets, IPv4, for permit()
   std::bitset<65536> tcp_, udp_;
   std::array<bool, 4> classes_{};
   Ip source4_, source6_;

@@ -126,6 +126,42 @@ std::size_t build_icmp(std::span<std::uint8_t> out, const Link& link, Ip source,
   return start + upper;
 }
 
+namespace {
+
+std::uint16_t folded(std::uint32_t sum) {
+  sum = (sum & 0xffff) + (sum >> 16);
+  sum = (sum & 0xffff) + (sum >> 16);
+  return static_cast<std::uint16_t>(~sum);
+}
+
+}  // namespace
+
+SynTemplate::SynTemplate(const Link& link, Ip source, std::uint16_t mss) {
+  // With every changing field zero, the sums are what the fields are added to.
+  build_tcp(frame_, link, {.source = source, .dest = Ip::v4(0), .mss = mss});
+  put16(frame_.data() + eth_bytes + 10, 0);
+  put16(frame_.data() + eth_bytes + ip4_bytes + 16, 0);
+  const ByteView frame(frame_);
+  ip_sum_ = sum16(frame.subspan(eth_bytes, ip4_bytes), 0);
+  const ByteView upper = frame.subspan(eth_bytes + ip4_bytes);
+  tcp_sum_ = sum16(upper, pseudo(source, Ip::v4(0), ip_tcp, upper.size()));
+}
+
+void SynTemplate::fill(std::uint8_t* out, std::uint32_t dest, std::uint16_t source_port, std::uint16_t dest_port, std::uint32_t seq,
+                       std::uint16_t ip_id) const {
+  std::memcpy(out, frame_.data(), bytes);
+  std::uint8_t* ip = out + eth_bytes;
+  std::uint8_t* t = ip + ip4_bytes;
+  const std::uint32_t dest_sum = (dest >> 16) + (dest & 0xffff);
+  put16(ip + 4, ip_id);
+  put32(ip + 16, dest);
+  put16(ip + 10, folded(ip_sum_ + dest_sum + ip_id));
+  put16(t, source_port);
+  put16(t + 2, dest_port);
+  put32(t + 4, seq);
+  put16(t + 16, folded(tcp_sum_ + dest_sum + source_port + dest_port + (seq >> 16) + (seq & 0xffff)));
+}
+
 bool checksums_right(ByteView frame) {
   const auto packet = parse_frame(frame);
   if (!packet || !packet->is_ip || !packet->exact || packet->fragment || packet->vlan || packet->ip_options) return false;

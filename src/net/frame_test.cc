@@ -20,6 +20,22 @@ TEST(Frame, TcpSynV4IsByteExact) {
             "9c40001701020304000000006002faf0fec50000020405b4");
 }
 
+TEST(Frame, TheSynTemplateWritesWhatTheBuilderWrites) {
+  std::mt19937 random(5);
+  for (int i = 0; i < 20'000; ++i) {
+    const Ip source = Ip::v4(random());
+    const auto mss = static_cast<std::uint16_t>(random() | 1);
+    const SynTemplate syn(link, source, mss);
+    const Ip dest = Ip::v4(static_cast<std::uint32_t>(i % 7 == 0 ? 0xffffffffu : random()));
+    TcpFields f{.source = source, .dest = dest, .source_port = static_cast<std::uint16_t>(random()), .dest_port = static_cast<std::uint16_t>(random()),
+                .seq = static_cast<std::uint32_t>(i % 5 == 0 ? 0xffffffffu : random()), .mss = mss, .ip_id = static_cast<std::uint16_t>(random())};
+    std::array<std::uint8_t, 100> wanted{}, got{};
+    ASSERT_EQ(build_tcp(wanted, link, f), SynTemplate::bytes);
+    syn.fill(got.data(), dest.v4_value(), f.source_port, f.dest_port, f.seq, f.ip_id);
+    ASSERT_EQ(wanted, got);
+  }
+}
+
 TEST(Frame, BuildAndParseAgreeForAllKinds) {
   std::mt19937 random(3);
   for (int i = 0; i < 20000; ++i) {

@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <array>
 #include <atomic>
 #include <cerrno>
 #include <cstring>
@@ -19,7 +20,6 @@
 namespace nora::net {
 namespace {
 
-constexpr std::size_t batch_max = 64;
 constexpr int full_queue_wait_ms = 5, full_queue_tries = 400;  // at most 2 s
 constexpr std::uint32_t ring_frame_bytes = 2048;
 
@@ -37,6 +37,7 @@ Result<InterfaceInfo> interface_info(std::string_view name) {
   Fd fd(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
   if (!fd) return fail(Code::environment, "cannot open a socket: " + errno_text(errno));
   InterfaceInfo out;
+  out.name = name;
   if (::ioctl(fd.get(), SIOCGIFINDEX, &request) != 0) return fail(Code::environment, fmt::format("there is no interface \"{}\" in this network namespace", name));
   out.index = request.ifr_ifindex;
   if (::ioctl(fd.get(), SIOCGIFFLAGS, &request) == 0) out.up = (request.ifr_flags & IFF_UP) != 0;
@@ -44,36 +45,64 @@ Result<InterfaceInfo> interface_info(std::string_view name) {
   return out;
 }
 
-Result<PacketSender> PacketSender::open(const InterfaceInfo& iface) {
+struct PacketSender::Parts {
+  Fd fd;
+  // Small frames lie close together, so that a batch touches few cache lines.
+  alignas(64) std::array<std::array<std::uint8_t, small_frame_bytes>, send_batch> small{};
+  std::array<std::array<std::uint8_t, max_frame_bytes>, send_batch> big{};
+  std::array<mmsghdr, send_batch> messages{};
+  std::array<iovec, send_batch> parts{};
+  std::size_t queued = 0;
+  bool in_big = false;
+  std::uint64_t sent = 0;
+};
+
+PacketSender::PacketSender(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {
+  for (std::size_t i = 0; i < send_batch; ++i) {
+    parts_->messages[i].msg_hdr.msg_iov = &parts_->parts[i];
+    parts_->messages[i].msg_hdr.msg_iovlen = 1;
+  }
+}
+PacketSender::~PacketSender() = default;
+
+Result<std::unique_ptr<PacketSender>> PacketSender::open(const InterfaceInfo& iface) {
+  auto parts = std::make_unique<Parts>();
   // Protocol 0: this socket receives nothing.
-  Fd fd(::socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0));
-  if (!fd) return no_raw("cannot open a packet socket for sending");
+  parts->fd = Fd(::socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0));
+  if (!parts->fd) return no_raw("cannot open a packet socket for sending");
   sockaddr_ll address{};
   address.sll_family = AF_PACKET;
   address.sll_ifindex = iface.index;
-  if (::bind(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) return no_raw("cannot bind the packet socket");
+  if (::bind(parts->fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) return no_raw("cannot bind the packet socket");
   const int on = 1;
   // The kernel may lack it (before 3.14); sending works without, only slower.
-  (void)::setsockopt(fd.get(), SOL_PACKET, PACKET_QDISC_BYPASS, &on, sizeof on);
-  return PacketSender(std::move(fd));
+  (void)::setsockopt(parts->fd.get(), SOL_PACKET, PACKET_QDISC_BYPASS, &on, sizeof on);
+  return std::unique_ptr<PacketSender>(new PacketSender(std::move(parts)));
 }
 
-Result<std::size_t> PacketSender::send(std::span<const ByteView> frames) {
-  std::size_t done = 0;
+std::span<std::uint8_t> PacketSender::slot(std::size_t bytes) {
+  Parts& p = *parts_;
+  p.in_big = bytes > small_frame_bytes;
+  if (p.in_big) return p.big[p.queued];
+  return p.small[p.queued];
+}
+
+Status PacketSender::commit(std::size_t bytes) {
+  Parts& p = *parts_;
+  p.parts[p.queued] = {p.in_big ? p.big[p.queued].data() : p.small[p.queued].data(), bytes};
+  if (++p.queued == send_batch) return flush();
+  return {};
+}
+
+Status PacketSender::flush() {
+  Parts& p = *parts_;
+  const std::size_t n = std::exchange(p.queued, 0);  // what the kernel refused is not tried again: the caller decides
   int tries = 0;
-  while (done < frames.size()) {
-    mmsghdr messages[batch_max];
-    iovec parts[batch_max];
-    const std::size_t n = std::min(batch_max, frames.size() - done);
-    std::memset(messages, 0, n * sizeof(mmsghdr));
-    for (std::size_t i = 0; i < n; ++i) {
-      parts[i] = {const_cast<std::uint8_t*>(frames[done + i].data()), frames[done + i].size()};
-      messages[i].msg_hdr.msg_iov = &parts[i];
-      messages[i].msg_hdr.msg_iovlen = 1;
-    }
-    const int sent = ::sendmmsg(fd_.get(), messages, static_cast<unsigned>(n), 0);
+  for (std::size_t done = 0; done < n;) {
+    const int sent = ::sendmmsg(p.fd.get(), p.messages.data() + done, static_cast<unsigned>(n - done), 0);
     if (sent > 0) {
       done += static_cast<std::size_t>(sent);
+      p.sent += static_cast<std::size_t>(sent);
       tries = 0;
       continue;
     }
@@ -82,10 +111,12 @@ Result<std::size_t> PacketSender::send(std::span<const ByteView> frames) {
       ::poll(nullptr, 0, full_queue_wait_ms);
       continue;
     }
-    return fail(Code::failed, fmt::format("the kernel took {} of {} frames: {}", done, frames.size(), errno_text(errno)));
+    return fail(Code::failed, fmt::format("the kernel took {} of {} frames: {}", done, n, errno_text(errno)));
   }
-  return done;
+  return {};
 }
+
+std::uint64_t PacketSender::sent() const { return parts_->sent; }
 
 Result<PacketRing> PacketRing::open(std::string_view iface, const Options& options) {
   NORA_TRY(const InterfaceInfo info, interface_info(iface));

@@ -1,6 +1,6 @@
 // Packet sockets: PacketSender (AF_PACKET, PACKET_QDISC_BYPASS, sendmmsg) and PacketRing (TPACKET_V3 receive ring). Used by law and sense; survey reads a ring.
 // PacketSender can be opened only by law::FrameSender: raw frames leave nowhere else (law/send.h).
-// One owner, one thread each. Figures: survey.md section 2 (0.57 Mpps with batch 64), section 2.1 (own frames are kept out of the ring).
+// One owner, one thread each. Figures: bench/survey/README.md.
 #pragma once
 
 #include <functional>
@@ -13,6 +13,7 @@
 #include "base/files.h"
 #include "base/instant.h"
 #include "net/frame.h"
+#include "net/frame_out.h"
 
 namespace nora::law {
 class FrameSender;
@@ -21,23 +22,28 @@ class FrameSender;
 namespace nora::net {
 
 struct InterfaceInfo {
+  std::string name;
   int index = 0;
   Mac mac{};
   bool up = false;
 };
 Result<InterfaceInfo> interface_info(std::string_view name);  // Errors: environment when there is none
 
-class PacketSender {
+class PacketSender final : public FrameOut {
  public:
-  PacketSender(PacketSender&&) noexcept = default;
-  // Sends all frames, waiting while the device queue is full (at most max_wait). Returns how many the kernel took.
-  Result<std::size_t> send(std::span<const ByteView> frames);
+  ~PacketSender() override;
+  std::span<std::uint8_t> slot(std::size_t bytes) override;
+  Status commit(std::size_t bytes) override;
+  Status flush() override;  // waits while the device queue is full, at most 2 s
+  std::uint64_t sent() const override;
+  std::string_view name() const override { return "packet"; }
 
  private:
   friend class nora::law::FrameSender;
-  static Result<PacketSender> open(const InterfaceInfo& iface);
-  explicit PacketSender(Fd fd) : fd_(std::move(fd)) {}
-  Fd fd_;
+  static Result<std::unique_ptr<PacketSender>> open(const InterfaceInfo& iface);
+  struct Parts;
+  explicit PacketSender(std::unique_ptr<Parts> parts);
+  std::unique_ptr<Parts> parts_;
 };
 
 // Frames that arrive at an interface, with kernel times. Our own outgoing frames are not seen (PACKET_IGNORE_OUTGOING).

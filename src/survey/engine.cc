@@ -183,7 +183,7 @@ Status EngineRun::loop() {
     if (t - last_wall_ >= wall_every) NORA_CHECK(look_at_wall());
     if (t - last_daily_ >= daily_every) {
       last_daily_ = t;
-      NORA_CHECK(daily_.keep(budget_, env_.clock.now()));
+      NORA_CHECK(budget_.ledger().sync(env_.clock.now()));
     }
     if (t - last_opt_out_ >= opt_out_every) NORA_CHECK(look_at_opt_outs());
     if (t - last_journal_ >= journal_every) {
@@ -239,7 +239,7 @@ Summary EngineRun::finish() {
   // The spool first: a "visited" in the journal promises that the reply is there.
   if (auto kept = spool_.flush(true); !kept) give_up(Code::failed, kept.error().text());
   if (auto kept = journal_.flush(true); !kept) give_up(Code::failed, kept.error().text());
-  if (auto kept = daily_.keep(budget_, env_.clock.now()); !kept) give_up(Code::failed, kept.error().text());
+  if (auto kept = budget_.ledger().sync(env_.clock.now()); !kept) give_up(Code::failed, kept.error().text());
   auto patience = now() + o_.give_up_store;
   while (sink_ != nullptr && spool_.pending_bytes() > 0 && now() < patience) {
     deliver(true);

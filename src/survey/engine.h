@@ -13,6 +13,7 @@
 #include "base/env.h"
 #include "law/audit.h"
 #include "law/mandate.h"
+#include "law/send.h"
 #include "survey/catalogue.h"
 #include "survey/plan.h"
 #include "survey/relay_listener.h"
@@ -26,7 +27,8 @@ struct EngineOptions {
   std::filesystem::path dir;  // spool directory with plan.json
   std::string iface;
   std::filesystem::path programs;          // folder of nora-sender and nora-parse
-  std::filesystem::path daily;             // folder of the daily counts per target; empty: they end with the process
+  std::filesystem::path daily;             // folder of the daily counts per target, shared by all surveys of a party; empty: dir/daily
+  law::SendPath send = law::SendPath::automatic;
   std::filesystem::path wall_status;       // written by nora-wall; empty: there is none
   bool calibrate = true;                   // ask some answering probes once more: the loss, measured
   Span deadline{};                         // of the whole run (checks: 30 s); 0: none
@@ -36,6 +38,7 @@ struct EngineOptions {
 
 struct Summary {
   std::string survey, kind;
+  std::string send;               // the way frames left: packet, xdp
   std::int64_t targets = 0, probes = 0, segments = 0;
   std::int64_t sent = 0, refused = 0, received = 0, unique = 0, duplicates = 0, replies = 0, conversations = 0;
   std::map<std::string, std::int64_t> refused_by;

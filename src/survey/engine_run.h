@@ -10,7 +10,6 @@
 #include "net/packet_socket.h"
 #include "survey/answer.h"
 #include "survey/channel.h"
-#include "survey/daily.h"
 #include "survey/engine.h"
 #include "survey/journal.h"
 #include "survey/parser_client.h"
@@ -67,6 +66,7 @@ class EngineRun {
 
   Status start();
   Status start_sender();
+  std::filesystem::path daily() const { return o_.daily.empty() ? o_.dir / "daily" : o_.daily; }  // shared with the sender
   Status loop();
   Status step();
   Status reserve(std::int64_t n, std::vector<std::uint64_t> chosen);
@@ -110,7 +110,6 @@ class EngineRun {
   Spool spool_;
   Permutation permutation_;
   law::Budget budget_;
-  DailyCounts daily_;
   Grabber grabber_;
   ParserClient parser_;
   Visits visits_;

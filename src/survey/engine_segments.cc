@@ -23,7 +23,7 @@ Status EngineRun::start_sender() {
   std::vector<std::string> args = {
       program,       "--mandate",        o_.files.mandate, "--roots", o_.files.roots, "--law-dir", o_.files.law_dir,
       "--catalogue", o_.files.catalogue, "--iface",        o_.iface,  "--fd",         "3"};
-  if (!o_.daily.empty()) args.insert(args.end(), {"--daily", (o_.daily / "probes.txt").string()});
+  args.insert(args.end(), {"--daily", daily(), "--send", std::string(law::name(o_.send))});
   for (const auto& file : o_.files.opt_outs) args.insert(args.end(), {"--opt-out", file.string()});
   std::vector<char*> argv;
   for (auto& a : args) argv.push_back(a.data());
@@ -58,6 +58,10 @@ Status EngineRun::start_sender() {
                   : json::int_or(message->body, "code", 1) == 6  ? Code::environment
                                                                  : Code::failed,
                   json::string_or(message->body, "what"), json::string_or(message->body, "fix"));
+    if (op == "ready") {
+      summary_.send = json::string_or(message->body, "send");
+      if (auto why = json::string_or(message->body, "why"); !why.empty()) env_.log.info("frames leave by " + summary_.send + ": " + why);
+    }
     if (op != "ready" || !message->fd) return fail(Code::failed, "the sender did not hand over its receive ring");
     NORA_TRY(auto ring, net::PacketRing::adopt(std::move(message->fd)));
     ring_.emplace(std::move(ring));
@@ -78,9 +82,8 @@ Status EngineRun::start() {
     return fail(Code::refused, "the plan was made for another mandate", "make a new plan: nora scan plan");
   NORA_CHECK(look_at_wall());
   if (failed_) return fail(summary_.code, summary_.why);
-  if (!o_.daily.empty()) {
-    NORA_TRY(daily_, DailyCounts::open(o_.daily / "conversations.txt", budget_, env_.clock.now()));
-  }
+  NORA_TRY(auto ledger, law::DailyLedger::open(daily(), env_.clock.now()));
+  budget_.use(std::move(ledger));
   NORA_CHECK(parser_.start());
   NORA_CHECK(start_sender());
   const auto& s = journal_.state();

@@ -13,12 +13,12 @@ inline constexpr std::uint32_t frames_per_conversation = 2;
 inline constexpr std::uint32_t probe_share_percent = 70;
 
 // The mandate with its rates cut to a share. Budget reads only the rates. The per-target rate keeps at least one conversation a second.
+// The daily cap is not cut: both count in one ledger (law/daily_ledger.h).
 inline law::MandateText with_share(law::MandateText m, std::uint32_t percent, std::uint32_t at_least) {
   auto cut = [&](std::uint32_t v) { return std::max<std::uint32_t>(std::min(v, at_least), v * percent / 100); };
   m.rate_total_pps = cut(m.rate_total_pps);
   m.rate_per_24_pps = cut(m.rate_per_24_pps);
   m.rate_per_target_pps = cut(m.rate_per_target_pps);
-  m.probes_per_target_per_day = cut(m.probes_per_target_per_day);
   return m;
 }
 inline law::MandateText probe_rates(const law::MandateText& m) { return with_share(m, probe_share_percent, 1); }

@@ -3,19 +3,22 @@
 namespace nora::survey {
 namespace {
 
-void put_u64(Bytes& out, std::uint64_t v) {
-  put_u32be(out, static_cast<std::uint32_t>(v >> 32));
-  put_u32be(out, static_cast<std::uint32_t>(v));
+void store_u64(std::uint8_t* p, std::uint64_t v) {
+  for (int i = 0; i < 8; ++i) p[i] = static_cast<std::uint8_t>(v >> (56 - 8 * i));
 }
 std::uint64_t get_u64(const std::uint8_t* p) { return std::uint64_t{get_u32be(p)} << 32 | get_u32be(p + 4); }
 
 }  // namespace
 
 void put(Bytes& out, const Record& r) {
-  put_u64(out, static_cast<std::uint64_t>(r.at.us));
-  put_u64(out, r.dest);
-  put_u16be(out, r.port);
-  put_u16be(out, r.probe);
+  std::uint8_t b[record_bytes];
+  store_u64(b, static_cast<std::uint64_t>(r.at.us));
+  store_u64(b + 8, r.dest);
+  b[16] = static_cast<std::uint8_t>(r.port >> 8);
+  b[17] = static_cast<std::uint8_t>(r.port);
+  b[18] = static_cast<std::uint8_t>(r.probe >> 8);
+  b[19] = static_cast<std::uint8_t>(r.probe);
+  out.insert(out.end(), b, b + record_bytes);
 }
 
 Result<std::vector<Record>> read_records(ByteView file) {

@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <limits>
 #include <map>
 #include <optional>
 #include <queue>
@@ -17,7 +18,6 @@
 #include "law/send.h"
 #include "net/packet_socket.h"
 #include "survey/answer.h"
-#include "survey/daily.h"
 #include "survey/next_hop.h"
 #include "survey/plan.h"
 #include "survey/rates.h"
@@ -27,12 +27,17 @@ namespace nora::survey {
 namespace {
 
 constexpr std::size_t max_deferred = 4096;  // probes of one segment that wait for their target's turn
-constexpr int max_retries_per_round = 64;   // so that a round stays short whatever waits
+constexpr std::size_t max_retries_per_batch = 32;  // so that the walk goes on whatever waits
+constexpr int batches_per_round = 64;              // then records are written and messages read
 constexpr Span round_sleep = Span::ms(2);   // pacing is by sleeping (survey.md section 8)
 constexpr Span burst = Span::ms(20);        // of the pacer
 constexpr Span progress_every = Span::ms(200);
 constexpr Span opt_out_every = Span::seconds(1);
 constexpr std::uint16_t syn_mss = 1460;
+constexpr std::size_t syn6_bytes = 78;         // a SYN with MSS by IPv6
+constexpr std::size_t udp_header_bytes = 62;   // Ethernet, IPv6, UDP
+constexpr std::size_t max_holds = 1u << 16;    // networks that are left alone
+constexpr Span longest_wait = Span::seconds(60);  // a probe waits so long at most; a longer hold refuses it
 
 // Holds every UDP source port that a probe can have, and drops what arrives: with a socket there, the kernel does not answer a device's
 // datagram with ICMP port-unreachable. IPv6 sockets serve IPv4 too.
@@ -78,6 +83,7 @@ struct Pacer {  // token bucket for the whole survey
   double per_us = 0, cap = 1, tokens = 1;
   std::int64_t last_us = 0;
   Pacer(double pps, std::int64_t now_us) : per_us(pps / 1e6), cap(std::max(1.0, pps * burst.as_seconds())), last_us(now_us) {}
+  void set(double pps, std::int64_t now_us) { *this = Pacer(pps, now_us); }
   bool take(std::int64_t now_us) {
     tokens = std::min(cap, tokens + static_cast<double>(now_us - last_us) * per_us);
     last_us = now_us;
@@ -87,12 +93,17 @@ struct Pacer {  // token bucket for the whole survey
   }
 };
 
+// What of a probe is the same for every target.
+struct Prepared {
+  const law::ProbeInfo* probe = nullptr;  // null: not in the catalogue
+  const Request* request = nullptr;       // UDP
+};
+
 class Sender {
  public:
   Sender(law::Mandate& mandate, const Catalogue& catalogue, const Plan& plan, const Key& key, law::FrameSender frames,
-         std::map<bool, net::Mac> hops, Channel& channel, Env env)
+         std::map<bool, net::Mac> hops, Channel& channel, law::DailyLedger ledger, Env env)
       : mandate_(mandate),
-        catalogue_(catalogue),
         plan_(plan),
         key_(key),
         frames_(std::move(frames)),
@@ -101,25 +112,36 @@ class Sender {
         env_(env),
         permutation_(plan.space.size(), plan.order),
         budget_(probe_rates(mandate.text())),
-        pacer_(survey_pps(mandate.text(), plan.space.networks24()), env.clock.monotonic().us) {}
+        pacer_(survey_pps(mandate.text(), plan.space.networks24()), env.clock.monotonic().us) {
+    budget_.use(std::move(ledger));
+    for (const auto* slot : plan.space.slots_in_order())
+      prepared_.push_back({mandate.probes().find(slot->probe), catalogue.find(slot->probe)});
+    if (auto v4 = plan.space.any(true)) syn_ = net::SynTemplate({frames_.mac(), hops_[true]}, *mandate.source_for(*v4), syn_mss);
+  }
 
   // One segment: every index is sent once, or counted as refused with its reason.
   Status segment(const json::Object& order, Fd file);
+  // Orders that may come at any time: stop, hold, rate.
+  Status obey(const json::Object& order);
   bool stopped() const { return stopped_; }
-  Status open_daily(const std::filesystem::path& file) {
-    NORA_TRY(daily_, DailyCounts::open(file, budget_, env_.clock.now()));
-    return {};
-  }
 
  private:
   enum class Try { sent, refused, wait, over };
-  Try attempt(std::uint64_t index);
-  std::size_t build(const Point& point, Ip source);
+  struct Job {
+    std::uint64_t index = 0;  // place in the walk, or in the list of chosen places
+    Point point;
+  };
+  struct Hold {
+    std::int64_t until_us = 0;  // monotonic
+    bool wait = false;          // short: the probe waits; long: it is refused
+  };
+  Try attempt(const Job& job, Instant now);
+  std::size_t build(const Point& point, const Prepared& what, Ip source);
   Status write_records();
-  Status look_up();  // messages and opt-outs between batches
+  Status look_up();  // messages and opt-outs between rounds
+  const Hold* held(Ip ip);
 
   law::Mandate& mandate_;
-  const Catalogue& catalogue_;
   const Plan& plan_;
   AnswerKey key_;
   law::FrameSender frames_;
@@ -128,9 +150,11 @@ class Sender {
   Env env_;
   Permutation permutation_;
   law::Budget budget_;
-  DailyCounts daily_;
   Pacer pacer_;
-  std::array<std::uint8_t, net::max_frame_bytes> frame_{};
+  std::vector<Prepared> prepared_;  // by slot number
+  net::SynTemplate syn_;
+  std::map<Prefix, Hold> holds_;  // /24 and /48
+  std::array<Job, net::send_batch> jobs_;
   // of the running segment
   std::int64_t number_ = 0;
   std::uint64_t refused_ = 0, sent_before_ = 0;
@@ -138,17 +162,22 @@ class Sender {
   law::Refusal over_ = law::Refusal::none;
   Span wait_{};
   Bytes records_;
-  std::size_t written_ = 0;
+  Sha256 hash_;
   Fd file_;
   Span last_progress_{}, last_opt_out_{};
   bool stopped_ = false;
 };
 
-std::size_t Sender::build(const Point& point, Ip source) {
-  net::Link link{frames_.mac(), hops_[point.ip.is_v4()]};
+std::size_t Sender::build(const Point& point, const Prepared& what, Ip source) {
   const auto& slot = *point.slot;
   if (slot.proto == Proto::tcp) {
     auto token = key_.syn(point.ip, slot.port);
+    auto ip_id = static_cast<std::uint16_t>(token.seq);
+    auto frame = frames_.slot(point.ip.is_v4() ? net::SynTemplate::bytes : syn6_bytes);
+    if (point.ip.is_v4()) {
+      syn_.fill(frame.data(), point.ip.v4_value(), token.source_port, slot.port, token.seq, ip_id);
+      return net::SynTemplate::bytes;
+    }
     net::TcpFields f;
     f.source = source;
     f.dest = point.ip;
@@ -156,8 +185,7 @@ std::size_t Sender::build(const Point& point, Ip source) {
     f.dest_port = slot.port;
     f.seq = token.seq;
     f.mss = syn_mss;
-    f.ip_id = static_cast<std::uint16_t>(token.seq);
-    return net::build_tcp(frame_, link, f);
+    return net::build_tcp(frame, {frames_.mac(), hops_[false]}, f);
   }
   auto token = key_.token(point.ip, slot.port, slot.probe);
   net::UdpFields f;
@@ -166,13 +194,21 @@ std::size_t Sender::build(const Point& point, Ip source) {
   f.source_port = key_.udp_source_port(point.ip, slot.port, slot.probe);
   f.dest_port = slot.port;
   f.ip_id = get_u16be(token.bytes.data());
-  return net::build_udp(frame_, link, f, catalogue_.find(slot.probe)->render(token, point.ip, source));
+  auto request = what.request->render(token, point.ip, source);
+  return net::build_udp(frames_.slot(request.size() + udp_header_bytes), {frames_.mac(), hops_[point.ip.is_v4()]}, f, request);
 }
 
-Sender::Try Sender::attempt(std::uint64_t index) {
+const Sender::Hold* Sender::held(Ip ip) {
+  auto at = holds_.find(Prefix::of(ip, ip.is_v4() ? 24 : 48));
+  if (at == holds_.end()) return nullptr;
+  if (at->second.until_us > env_.clock.monotonic().us) return &at->second;
+  holds_.erase(at);
+  return nullptr;
+}
+
+Sender::Try Sender::attempt(const Job& job, Instant now) {
   using enum law::Refusal;
-  auto now = env_.clock.now();
-  auto point = plan_.space.at(permutation_.at(index));
+  const auto& point = job.point;
   auto refuse = [&](law::Refusal why) {
     if (why == not_yet_valid || why == expired || why == outside_daily_window || why == budget_table_full) {
       over_ = why;
@@ -182,9 +218,16 @@ Sender::Try Sender::attempt(std::uint64_t index) {
     ++reasons_[why];
     return Try::refused;
   };
-  const auto* probe = mandate_.probes().find(point.slot->probe);
-  if (probe == nullptr) return refuse(probe_not_in_catalogue);
-  auto permit = mandate_.permit({point.ip, point.slot->port}, *probe, now);
+  const auto& what = prepared_[point.slot_number];
+  if (what.probe == nullptr) return refuse(probe_not_in_catalogue);
+  if (!holds_.empty()) {
+    if (const auto* hold = held(point.ip)) {
+      if (!hold->wait) return refuse(held_back);
+      wait_ = Span{hold->until_us} - env_.clock.monotonic();
+      return Try::wait;
+    }
+  }
+  auto permit = mandate_.permit({point.ip, point.slot->port}, *what.probe, now);
   if (!permit) return refuse(permit.error());
   auto budget = budget_.take(*permit, now);
   if (budget.refusal != none) return refuse(budget.refusal);
@@ -192,22 +235,40 @@ Sender::Try Sender::attempt(std::uint64_t index) {
     wait_ = budget.wait;
     return Try::wait;
   }
-  auto length = build(point, permit->source());
-  auto done = frames_.send(std::move(*permit), ByteView(frame_).first(length), now);
-  if (!done) {
-    env_.log.error("sending failed: " + done.error().text());
-    over_ = none;
-    return Try::over;
-  }
-  if (*done != none) return refuse(*done);
-  put(records_, {now, plan_.space.record_address(point.ip), point.slot->port, probe->index});
+  auto length = build(point, what, permit->source());
+  if (auto why = frames_.send(std::move(*permit), length, now); why != none) return refuse(why);
+  put(records_, {now, plan_.space.record_address(point.ip), point.slot->port, what.probe->index});
   return Try::sent;
 }
 
 Status Sender::write_records() {
   NORA_CHECK(frames_.flush());
-  if (file_ && written_ < records_.size()) NORA_CHECK(write_all(file_.get(), ByteView(records_).subspan(written_)));
-  written_ = records_.size();
+  if (file_ && !records_.empty()) NORA_CHECK(write_all(file_.get(), records_));
+  hash_.update(records_);
+  records_.clear();
+  return {};
+}
+
+Status Sender::obey(const json::Object& order) {
+  auto op = json::string_or(order, "op");
+  if (op == "stop") {
+    stopped_ = true;
+  } else if (op == "rate") {
+    NORA_TRY(auto pps, json::get_int(order, "pps"));
+    // Never above what the mandate gives to probes and conversations together.
+    pacer_.set(std::clamp<double>(static_cast<double>(pps), 1, mandate_.text().rate_total_pps), env_.clock.monotonic().us);
+  } else if (op == "hold") {
+    NORA_TRY(auto text, json::get_string(order, "prefix"));
+    NORA_TRY(auto prefix, Prefix::parse(text));
+    if (prefix.length() != (prefix.is_v4() ? 24 : 48)) return fail(Code::bad_input, "a hold is for a /24 or a /48, not " + text);
+    auto ms = json::int_or(order, "for_ms", -1);  // none: for the rest of the survey
+    auto until = ms < 0 ? std::numeric_limits<std::int64_t>::max() : (env_.clock.monotonic() + Span::ms(ms)).us;
+    if (ms == 0) holds_.erase(prefix);
+    else if (holds_.size() < max_holds) holds_[prefix] = {until, ms >= 0 && Span::ms(ms) <= longest_wait};
+    else return fail(Code::failed, "more than " + std::to_string(max_holds) + " networks are held back", "something is wrong between here and there: stop and look");
+  } else {
+    return fail(Code::bad_input, "the sender does not know the order " + op.substr(0, 20));
+  }
   return {};
 }
 
@@ -216,6 +277,7 @@ Status Sender::look_up() {
   if (now - last_opt_out_ >= opt_out_every) {
     last_opt_out_ = now;
     NORA_TRY(auto changed, mandate_.refresh_opt_out());
+    NORA_CHECK(frames_.renew(mandate_, changed));
     if (changed) env_.log.info("the opt-out list changed; it is in force");
   }
   if (now - last_progress_ >= progress_every) {
@@ -223,7 +285,7 @@ Status Sender::look_up() {
     NORA_CHECK(channel_.send({{"op", "progress"}, {"n", number_}, {"sent", frames_.sent() - sent_before_}, {"refused", refused_}}));
   }
   NORA_TRY(auto message, channel_.receive(0));
-  if (message && json::string_or(message->body, "op") == "stop") stopped_ = true;
+  if (message) NORA_CHECK(obey(message->body));
   return {};
 }
 
@@ -252,7 +314,7 @@ Status Sender::segment(const json::Object& order, Fd file) {
   refused_ = 0;
   reasons_.clear();
   records_.clear();
-  written_ = 0;
+  hash_ = Sha256();
   over_ = law::Refusal::none;
   sent_before_ = frames_.sent();
   using Due = std::pair<std::int64_t, std::uint64_t>;  // monotonic us, index
@@ -260,37 +322,50 @@ Status Sender::segment(const json::Object& order, Fd file) {
   auto next = from;
   bool over = false;
   while (!over && !stopped_ && (next < to || !deferred.empty())) {
-    auto now_us = env_.clock.monotonic().us;
-    int retries = 0;
-    // What waited comes first; then the walk goes on as long as there is room for what must wait.
-    while (!over) {
-      bool from_queue = !deferred.empty() && deferred.top().first <= now_us && retries < max_retries_per_round;
-      if (!from_queue && (next >= to || deferred.size() >= max_deferred)) break;
-      if (!pacer_.take(now_us)) break;
-      std::uint64_t index;
-      if (from_queue) {
-        index = deferred.top().second;
-        deferred.pop();
-        ++retries;
-      } else {
-        index = next++;
+    bool paced = false;
+    for (int batch = 0; batch < batches_per_round && !over && !paced; ++batch) {
+      auto now_us = env_.clock.monotonic().us;
+      auto now = env_.clock.now();
+      // What waited comes first; then the walk goes on as long as there is room for what must wait. All targets of a batch are looked up in
+      // memory together, then judged and sent one by one.
+      std::size_t n = 0, retries = 0;
+      while (n < jobs_.size()) {
+        bool from_queue = !deferred.empty() && deferred.top().first <= now_us && retries < max_retries_per_batch;
+        if (!from_queue && (next >= to || deferred.size() + n >= max_deferred)) break;
+        if (!pacer_.take(now_us)) break;
+        auto& job = jobs_[n++];
+        if (from_queue) {
+          job.index = deferred.top().second;
+          deferred.pop();
+          ++retries;
+        } else {
+          job.index = next++;
+        }
+        job.point = plan_.space.at(permutation_.at(chosen.empty() ? job.index : chosen[job.index]));
+        mandate_.prefetch(job.point.ip);
+        budget_.prefetch(job.point.ip);
       }
-      auto tried = attempt(chosen.empty() ? index : chosen[index]);
-      if (tried == Try::over) over = true;
-      if (tried == Try::wait) deferred.emplace(now_us + std::max<std::int64_t>(wait_.us, 200), index);
-      if (tried != Try::sent) pacer_.tokens += 1;
+      paced = n < jobs_.size();
+      for (std::size_t i = 0; i < n; ++i) {
+        auto tried = over ? Try::over : attempt(jobs_[i], now);
+        if (tried == Try::over) over = true;
+        if (tried == Try::wait) deferred.emplace(now_us + std::max<std::int64_t>(wait_.us, 200), jobs_[i].index);
+        if (tried != Try::sent) pacer_.tokens += 1;
+      }
     }
     NORA_CHECK(write_records());
     NORA_CHECK(look_up());
     if (over || (next >= to && deferred.empty())) break;
+    if (!paced) continue;
     auto sleep = round_sleep;
+    auto now_us = env_.clock.monotonic().us;
     if (next >= to && deferred.top().first > now_us) sleep.us = std::clamp<std::int64_t>(deferred.top().first - now_us, 200, 50'000);
     env_.clock.sleep(sleep);
   }
   NORA_CHECK(write_records());
   if (file_ && fsync(file_.get()) != 0) return fail(Code::failed, "the segment file cannot be synced: " + errno_text(errno));
   file_ = Fd();
-  NORA_CHECK(daily_.keep(budget_, env_.clock.now()));
+  NORA_CHECK(budget_.ledger().sync(env_.clock.now()));
   json::Object reasons;
   for (auto [why, n] : reasons_) reasons[law::name(why)] = n;
   json::Object done{{"op", "done"},
@@ -298,7 +373,7 @@ Status Sender::segment(const json::Object& order, Fd file) {
                     {"sent", frames_.sent() - sent_before_},
                     {"refused", refused_},
                     {"reasons", std::move(reasons)},
-                    {"sha256", to_hex(sha256(records_))},
+                    {"sha256", to_hex(hash_.finish())},
                     {"complete", !over && !stopped_}};
   if (over_ != law::Refusal::none) done["why"] = std::string(law::sentence(over_));
   return channel_.send(done);
@@ -326,7 +401,7 @@ Status serve(const SenderOptions& options, Channel& channel, Env env) {
   NORA_TRY(auto catalogue, Catalogue::parse(catalogue_text));
 
   // Everything that needs rights happens here.
-  NORA_TRY(auto frames, law::FrameSender::open(options.iface));
+  NORA_TRY(auto frames, law::FrameSender::open(options.iface, options.send, &mandate));
   NORA_TRY(auto ring, net::PacketRing::open(options.iface));
   NORA_TRY(auto held, hold_udp_ports());
   std::map<bool, net::Mac> hops;
@@ -337,34 +412,35 @@ Status serve(const SenderOptions& options, Channel& channel, Env env) {
     if (!own) return fail(Code::refused, "the mandate has no source address for " + ip->text());
     NORA_TRY(hops[v4], next_hop(options.iface, *ip, *own));
   }
-  NORA_CHECK(drop_rights());
-  NORA_CHECK(channel.send({{"op", "ready"}, {"iface", options.iface}}, ring.fd()));
+  NORA_TRY(auto ledger, law::DailyLedger::open(options.daily, env.clock.now()));
+  NORA_CHECK(drop_rights(frames.path() == "live"));
+  NORA_CHECK(channel.send({{"op", "ready"}, {"iface", options.iface}, {"send", std::string(frames.path())}, {"why", frames.fell_back()}}, ring.fd()));
 
-  Sender sender(mandate, catalogue, plan, key, std::move(frames), std::move(hops), channel, env);
-  NORA_CHECK(sender.open_daily(options.daily));
+  Sender sender(mandate, catalogue, plan, key, std::move(frames), std::move(hops), channel, std::move(ledger), env);
   while (!sender.stopped()) {
     NORA_TRY(auto message, channel.receive(-1));
     if (!message) continue;
-    auto op = json::string_or(message->body, "op");
-    if (op == "stop") break;
-    if (op != "segment") return fail(Code::bad_input, "the sender does not know the order " + op.substr(0, 20));
-    NORA_CHECK(sender.segment(message->body, std::move(message->fd)));
+    if (json::string_or(message->body, "op") == "segment") NORA_CHECK(sender.segment(message->body, std::move(message->fd)));
+    else NORA_CHECK(sender.obey(message->body));
   }
   return {};
 }
 
 }  // namespace
 
-Status drop_rights() {
+Status drop_rights(bool keep_bpf) {
   if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return fail(Code::environment, "no_new_privs: " + errno_text(errno));
-  capng_clear(CAPNG_SELECT_BOTH);
+  const auto choose = [&](capng_select_t which) {
+    capng_clear(which);
+    if (keep_bpf) capng_updatev(CAPNG_ADD, static_cast<capng_type_t>(CAPNG_EFFECTIVE | CAPNG_PERMITTED), CAP_BPF, CAP_NET_ADMIN, -1);
+    return capng_apply(which);
+  };
   // The bounding set can be emptied only with CAP_SETPCAP; with no_new_privs it grants nothing anyway.
-  if (capng_apply(CAPNG_SELECT_BOTH) != 0) {
-    capng_clear(CAPNG_SELECT_CAPS);
-    if (capng_apply(CAPNG_SELECT_CAPS) != 0) return fail(Code::environment, "the sender cannot drop its capabilities");
-  }
+  if (choose(CAPNG_SELECT_BOTH) != 0 && choose(CAPNG_SELECT_CAPS) != 0) return fail(Code::environment, "the sender cannot drop its capabilities");
   capng_get_caps_process();
-  if (capng_have_capabilities(CAPNG_SELECT_CAPS) != CAPNG_NONE) return fail(Code::environment, "the sender still has capabilities");
+  for (int c = 0; c <= CAP_LAST_CAP; ++c)
+    if (capng_have_capability(CAPNG_PERMITTED, static_cast<unsigned>(c)) && !(keep_bpf && (c == CAP_BPF || c == CAP_NET_ADMIN)))
+      return fail(Code::environment, "the sender still has capabilities");
   return {};
 }
 

@@ -7,6 +7,7 @@
 
 #include "base/env.h"
 #include "law/mandate.h"
+#include "law/send.h"
 #include "survey/channel.h"
 
 namespace nora::survey {
@@ -14,13 +15,15 @@ namespace nora::survey {
 struct SenderOptions {
   law::MandateFiles files;
   std::string iface;
-  std::filesystem::path daily;  // file of the daily counts; empty: they end with the process
+  std::filesystem::path daily;  // folder of the daily counts; empty: they end with the process
+  law::SendPath send = law::SendPath::automatic;
 };
 
 // Serves the channel until "stop" or until the other end is gone. Errors are also sent over the channel before they are returned.
 Status run_sender(const SenderOptions& options, Channel channel, Env env);
 
-// No capability, no way to get one back (no_new_privs). Open sockets stay usable.
-Status drop_rights();
+// No capability, no way to get one back (no_new_privs). Open sockets stay usable. `keep_bpf`: the live path runs its eBPF program by a system
+// call that asks for CAP_BPF and CAP_NET_ADMIN each time; these two stay.
+Status drop_rights(bool keep_bpf = false);
 
 }  // namespace nora::survey

@@ -44,7 +44,8 @@ Intervals both(const Intervals& a, const Intervals& b) { return minus(a, minus(a
 
 Ip Space::Group::ip(std::uint64_t i) const {
   if (i >= v4) return six[i - v4];
-  auto run = std::upper_bound(runs.begin(), runs.end(), i, [](std::uint64_t x, const Run& r) { return x < r.before; }) - 1;
+  auto run = runs.begin() + hint[i >> hint_shift];
+  while (run + 1 != runs.end() && run[1].before <= i) ++run;
   return Ip::v4(run->first + static_cast<std::uint32_t>(i - run->before));
 }
 
@@ -65,6 +66,15 @@ void Space::Group::finish() {
   for (auto& run : runs) {
     run.before = v4;
     v4 += std::uint64_t{run.last} - run.first + 1;
+  }
+  // About as many hints as runs, so that one or two steps find the run.
+  hint_shift = 0;
+  while ((v4 >> hint_shift) > 2 * runs.size() + 64) ++hint_shift;
+  hint.clear();
+  std::uint32_t at = 0;
+  for (std::uint64_t i = 0; i < v4; i += std::uint64_t{1} << hint_shift) {
+    while (at + 1 < runs.size() && runs[at + 1].before <= i) ++at;
+    hint.push_back(at);
   }
 }
 
@@ -190,7 +200,8 @@ Point Space::at(std::uint64_t index) const {
   bool social = index >= groups_[0].size();
   const auto& g = groups_[social ? 1 : 0];
   auto i = social ? index - groups_[0].size() : index;
-  return {g.ip(i / g.slots.size()), &g.slots[i % g.slots.size()], social};
+  const auto target = i / g.slots.size(), slot = i % g.slots.size();
+  return {g.ip(target), &g.slots[slot], social, static_cast<std::uint32_t>(slot + (social ? groups_[0].slots.size() : 0))};
 }
 
 std::optional<std::uint64_t> Space::find(Ip ip, std::string_view probe, Proto proto, std::uint16_t port) const {
@@ -221,6 +232,13 @@ std::vector<const Slot*> Space::slots() const {
   for (const auto& g : groups_)
     for (const auto& s : g.slots)
       if (g.count() > 0 && std::none_of(out.begin(), out.end(), [&](const Slot* o) { return *o == s; })) out.push_back(&s);
+  return out;
+}
+
+std::vector<const Slot*> Space::slots_in_order() const {
+  std::vector<const Slot*> out;
+  for (const auto& g : groups_)
+    for (const auto& s : g.slots) out.push_back(&s);
   return out;
 }
 

@@ -27,6 +27,7 @@ struct Point {
   Ip ip;
   const Slot* slot = nullptr;
   bool social = false;
+  std::uint32_t slot_number = 0;  // counted through both groups, as slots_in_order() has them
 };
 
 class Space {
@@ -48,6 +49,7 @@ class Space {
   std::optional<Ip> any(bool v4) const;  // one target of this family
   // Every probe that this survey sends by UDP to this port, for validation; every probe at all.
   std::vector<const Slot*> slots() const;
+  std::vector<const Slot*> slots_in_order() const;  // all slots of both groups, repeats included
   // For the record file: IPv4 as itself, IPv6 as 2^63 + place in the list.
   std::uint64_t record_address(Ip ip) const;
   std::optional<Ip> from_record_address(std::uint64_t value) const;
@@ -62,6 +64,8 @@ class Space {
     std::vector<Run> runs;
     std::vector<Ip> six;  // sorted
     std::vector<Slot> slots;
+    std::vector<std::uint32_t> hint;  // [address number >> hint_shift] -> the run that holds it, or an earlier one
+    int hint_shift = 0;
     std::uint64_t v4 = 0;
     std::uint64_t count() const { return v4 + six.size(); }
     std::uint64_t size() const { return count() * slots.size(); }

@@ -28,6 +28,7 @@ json::Object Summary::to_json() const {
   json::Object o{{"type", "summary"},
                  {"survey", survey},
                  {"kind", kind},
+                 {"send", send},
                  {"targets", targets},
                  {"probes", probes},
                  {"segments", segments},

@@ -6,7 +6,7 @@
 using namespace nora;
 using namespace nora::law;
 
-Result<Refusal> probe(const Mandate& mandate, FrameSender& sender, const Target& target, ByteView frame, Instant now) {
+Refusal probe(const Mandate& mandate, FrameSender& sender, const Target& target, ByteView frame, Instant now) {
   auto permit = mandate.permit(target, *mandate.probes().find("tcp-syn"), now);
   if (!permit) return permit.error();
   Permit mine = std::move(*permit);

@@ -5,4 +5,4 @@
 using namespace nora;
 using namespace nora::law;
 
-Result<Refusal> send(FrameSender& sender, Permit& permit, ByteView frame, Instant now) { return sender.send(permit, frame, now); }
+Refusal send(FrameSender& sender, Permit& permit, ByteView frame, Instant now) { return sender.send(permit, frame, now); }

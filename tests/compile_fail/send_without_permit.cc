@@ -6,4 +6,4 @@
 using namespace nora;
 using namespace nora::law;
 
-Result<Refusal> send(FrameSender& sender, const Target& target, ByteView frame, Instant now) { return sender.send(target, frame, now); }
+Refusal send(FrameSender& sender, const Target& target, ByteView frame, Instant now) { return sender.send(target, frame, now); }

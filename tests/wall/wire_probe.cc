@@ -124,10 +124,9 @@ int send(bool by_law, const fs::path& dir, const char* iface, const char* gatewa
       if (!raw.send(frame)) return fail_with("the raw socket refused a frame");
       continue;
     }
-    const auto r = sender->send(std::move(*permit), frame, now);
-    if (!r) return fail_with(r.error().text());
-    if (*r == Refusal::none && !is_good) ++sent_bad;
-    if (*r != Refusal::none && to == target && to_port == port) ++refused_good;
+    const Refusal r = sender->send(std::move(*permit), frame, now);
+    if (r == Refusal::none && !is_good) ++sent_bad;
+    if (r != Refusal::none && to == target && to_port == port) ++refused_good;
   }
   if (by_law && !sender->flush()) return fail_with("the last frames were not sent");
   std::printf("{\"good\":%ld,\"bad\":%ld,\"sent\":%llu,\"refused\":%llu,\"refused_good\":%ld,\"sent_bad\":%ld}\n", good, bad,
