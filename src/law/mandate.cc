@@ -107,6 +107,7 @@ std::expected<Permit, Refusal> Mandate::permit(const Target& target, const Probe
   const auto klass = static_cast<std::size_t>(probe.probe_class);
   if (!classes_[klass]) return std::unexpected(class_not_granted);
   if (!profile_.classes[klass]) return std::unexpected(profile_forbids_class);
+  if (probe.credential) return std::unexpected(credential_probe);  // profile.cc accepts "credential_probes = false" alone
   if (!(probe.proto == Proto::tcp ? tcp_ : udp_).test(target.port)) return std::unexpected(port_not_granted);
   const bool v4 = target.ip.is_v4();
   const std::uint8_t flags = v4 ? table_.at(target.ip.v4_value()) : place(target.ip);

@@ -34,6 +34,8 @@ TEST(Mandate, EachRuleRefusesForItsOwnReason) {
   EXPECT_EQ(ask(*m, "203.0.113.7", 81, "http"), port_not_granted);
   EXPECT_EQ(ask(*m, "203.0.113.7", 80, "dns"), port_not_granted);
   EXPECT_EQ(ask(*m, "203.0.113.7", 53, "dns"), none);
+  EXPECT_EQ(ask(*m, "203.0.113.7", 53, "community"), credential_probe) << "class and port are granted";
+  EXPECT_EQ(ask(*m, "198.51.100.130", 53, "community"), credential_probe);
   EXPECT_EQ(ask(*m, "203.0.113.7", 502, "modbus"), social_probe_outside_social_range);
   EXPECT_EQ(ask(*m, "198.51.100.130", 502, "modbus"), none);
   EXPECT_EQ(ask(*m, "203.0.113.7", 8080, "http-proxy"), none);
@@ -226,7 +228,7 @@ RC_GTEST_PROP(Mandate, PermitsAsTheNaiveOracleSays, ()) {
     const bool open = f < t ? f <= minute && minute < t : minute >= f || minute < t;
     bool granted = false;
     for (const auto& g : text.ports) granted = granted || (g.proto == probe.proto && g.port.value == port);
-    const bool expected = open && granted && in(text.ranges, target) && !in(text.excludes, target) && !in(opted, target) &&
+    const bool expected = open && granted && !probe.credential && in(text.ranges, target) && !in(text.excludes, target) && !in(opted, target) &&
                           (!probe.social || in(text.social_impact, target)) && (probe.probe_class != ProbeClass::p3 || target.is_v4());
     const auto permit = m->permit({target, port}, probe, at);
     RC_ASSERT(permit.has_value() == expected);

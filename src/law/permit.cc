@@ -23,6 +23,7 @@ constexpr std::array words = {
     Words{"protocol_mismatch", "The probe speaks another transport protocol."},
     Words{"profile_forbids_class", "The law profile does not let this class of probe run."},
     Words{"social_probe_outside_social_range", "A control-system probe may go only into a social-impact range of the mandate."},
+    Words{"credential_probe", "The probe carries a word that works as a password; the law profile has no such probes."},
     Words{"no_listener", "The mandate names no listener of this address family for a P3 probe."},
     Words{"daily_cap_reached", "The mandate's probes per target and day are used up."},
     Words{"budget_table_full", "Too many targets are tracked at once; the rate of a further one cannot be kept."},

@@ -31,6 +31,7 @@ enum class Refusal : std::uint8_t {
   protocol_mismatch,
   profile_forbids_class,
   social_probe_outside_social_range,
+  credential_probe,
   no_listener,
   // rates (law/budget.h)
   daily_cap_reached,

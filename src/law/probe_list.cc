@@ -10,7 +10,7 @@
 
 namespace nora::law {
 namespace {
-constexpr std::size_t columns_needed = 5, max_ports = 64;
+constexpr std::size_t columns_needed = 5, marks_column = 7, max_ports = 64;
 }  // namespace
 
 std::string_view name(ProbeClass c) {
@@ -55,6 +55,8 @@ Result<ProbeList> ProbeList::parse(std::string_view tsv) {
     p.probe_class = *klass;
     if (c[4] != "0" && c[4] != "1") return wrong("social is 0 or 1");
     p.social = c[4] == "1";
+    if (c.size() > marks_column)
+      for (const auto mark : split(c[marks_column], ' ')) p.credential = p.credential || mark == "credential";
     if (out.probes_.size() >= max_probes) return wrong("too many probes");
     p.index = static_cast<std::uint16_t>(out.probes_.size());
     out.probes_.push_back(std::move(p));

@@ -25,6 +25,7 @@ struct ProbeInfo {
   Proto proto = Proto::tcp;
   ProbeClass probe_class = ProbeClass::p0;
   bool social = false;      // control-system probe: only into social-impact ranges
+  bool credential = false;  // carries a word that works as a password (an SNMP community): listed so that it is known, never permitted
   std::vector<std::uint16_t> ports;
 };
 
@@ -33,7 +34,7 @@ class ProbeList {
   static constexpr std::size_t max_probes = 4096;
   static constexpr std::size_t max_bytes = 1u << 20;
   ProbeList() = default;
-  // Tab separated: id, proto, ports (comma), class, social (0/1), request, description. '#' lines and the header line "id\t…" are skipped.
+  // Tab separated: id, proto, ports (comma), class, social (0/1), request, description, marks (may be missing; "credential" counts here). '#' lines and the header line "id\t…" are skipped.
   static Result<ProbeList> parse(std::string_view tsv);
   const ProbeInfo* find(std::string_view id) const;
   const std::vector<ProbeInfo>& all() const { return probes_; }

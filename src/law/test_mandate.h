@@ -13,7 +13,8 @@ inline constexpr std::string_view test_catalogue =
     "mqtt\ttcp\t1883\tP2\t0\t-\tCONNECT\n"
     "http-proxy\ttcp\t8080\tP3\t0\t-\trelay to our own listener\n"
     "modbus\ttcp\t502\tP2\t1\t-\tFC43\n"
-    "dns\tudp\t53\tP1\t0\t00\tquery\n";
+    "dns\tudp\t53\tP1\t0\t00\tquery\n"
+    "community\tudp\t53\tP1\t0\t00\ta word that works as a password\tany-port credential\n";
 
 inline constexpr std::string_view test_profile =
     "title = \"Testland\"\nprobe_classes = [\"P0\",\"P1\",\"P2\",\"P3\"]\ncontrol_system_probes = true\ncredential_probes = false\n";

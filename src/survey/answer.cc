@@ -25,7 +25,7 @@ std::uint16_t AnswerKey::udp_source_port(Ip ip, std::uint16_t port, std::string_
 }
 Token AnswerKey::token(Ip ip, std::uint16_t port, std::string_view probe) const {
   Token out;
-  for (std::uint8_t i = 0; i < 3; ++i) {
+  for (std::uint8_t i = 0; i < out.bytes.size() / 8; ++i) {
     auto h = mix(ip, port, probe, i);
     std::memcpy(out.bytes.data() + 8 * i, &h, 8);
   }
@@ -61,17 +61,18 @@ std::optional<Answer> Validator::tcp(const net::Packet& p) const {
 
 std::optional<Answer> Validator::udp(const net::Packet& p) const {
   if (p.payload.empty()) return std::nullopt;
-  for (const auto& probe : udp_probes_) {
-    // A device may answer SSDP from another port than 1900 (UPnP Device Architecture 1.1 section 1.3.3).
-    bool same_port = p.source_port == probe.slot->port;
-    if (!same_port && probe.slot->probe != "ssdp") continue;
-    auto port = probe.slot->port;
-    if (p.dest_port != key_.udp_source_port(p.source, port, probe.slot->probe)) continue;
-    if (!probe.request->echoes(p.payload, key_.token(p.source, port, probe.slot->probe))) continue;
-    if (probe.slot->probe == "ssdp" && !as_text(p.payload).starts_with("HTTP/1.1 200")) continue;
-    auto index = space_.find(p.source, probe.slot->probe, Proto::udp, port);
-    if (!index) continue;
-    return Answer{AnswerKind::datagram, p.source, *space_.at(*index).slot, *index, p.ttl, p.payload};
+  // Some protocols answer from another port than the one that was asked: TFTP always (RFC 1350 section 4), SSDP may (UPnP Device
+  // Architecture 1.1 section 1.3.3). Such a probe is thought of only after those of the port that speaks.
+  for (bool same_port : {true, false}) {
+    for (const auto& probe : udp_probes_) {
+      auto port = probe.slot->port;
+      if ((p.source_port == port) != same_port || (!same_port && !probe.request->any_port)) continue;
+      if (p.dest_port != key_.udp_source_port(p.source, port, probe.slot->probe)) continue;
+      if (!probe.request->echoes(p.payload, key_.token(p.source, port, probe.slot->probe))) continue;
+      auto index = space_.find(p.source, probe.slot->probe, Proto::udp, port);
+      if (!index) continue;
+      return Answer{AnswerKind::datagram, p.source, *space_.at(*index).slot, *index, p.ttl, p.payload};
+    }
   }
   return std::nullopt;
 }

@@ -106,7 +106,7 @@ Result<Space> Space::make(const law::Mandate& mandate, const Catalogue& catalogu
   };
   auto allowed = [&](const law::ProbeInfo& p) {
     auto granted = std::find(text.classes.begin(), text.classes.end(), p.probe_class) != text.classes.end();
-    return granted && mandate.profile().classes[static_cast<std::size_t>(p.probe_class)];
+    return granted && mandate.profile().classes[static_cast<std::size_t>(p.probe_class)] && !p.credential;
   };
   const auto* syn = mandate.probes().find("syn");
   const auto* syn_control = mandate.probes().find("syn-control");

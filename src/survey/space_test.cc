@@ -10,6 +10,24 @@
 namespace nora::survey {
 namespace {
 
+TEST(Space, AProbeThatCarriesACredentialIsNeverPlanned) {
+  auto text = test_mandate_text();
+  text.ports.push_back({Proto::udp, {161}});
+  std::sort(text.ports.begin(), text.ports.end());
+  TestPlan t(text);
+  const auto* probe = t.mandate.probes().find("snmp-public");
+  ASSERT_TRUE(probe && probe->credential);
+  bool engine = false;
+  for (const auto* slot : t.space.slots()) {
+    EXPECT_NE(slot->probe, "snmp-public");
+    engine = engine || slot->probe == "snmpv3-engine";
+  }
+  EXPECT_TRUE(engine) << "the port is granted, and the question without a credential is asked";
+  auto permit = t.mandate.permit({*Ip::parse("203.0.113.7"), 161}, *probe, t.mandate.text().not_before + Span::seconds(1));
+  ASSERT_FALSE(permit);
+  EXPECT_EQ(permit.error(), law::Refusal::credential_probe);
+}
+
 TEST(Space, ExactlyWhatTheMandateOpens) {
   TestPlan t;
   auto now = *Instant::parse("2026-11-26T00:00:00Z");
@@ -48,7 +66,7 @@ TEST(Space, ExactlyWhatTheMandateOpens) {
       }
     }
   }
-  EXPECT_EQ(t.space.size(), expected + 7 + 4) << "and one IPv6 target with 7 TCP ports and 4 UDP probes";
+  EXPECT_EQ(t.space.size(), expected + 7 + 5) << "and one IPv6 target with 7 TCP ports and 5 UDP probes";
   EXPECT_FALSE(t.space.has_target(*Ip::parse("203.0.113.96"))) << "excluded";
   EXPECT_FALSE(t.space.has_target(*Ip::parse("203.0.113.128"))) << "outside";
   EXPECT_FALSE(t.space.has_target(*Ip::parse("2001:db8:9999::1"))) << "outside";
@@ -59,7 +77,7 @@ TEST(Space, ExactlyWhatTheMandateOpens) {
 TEST(Space, OneAddressForACheck) {
   TestPlan t(test_mandate_text(), {.ports = {}, .only = {*Ip::parse("203.0.113.77")}});
   EXPECT_EQ(t.space.targets(), 1u);
-  EXPECT_EQ(t.space.size(), 11u);
+  EXPECT_EQ(t.space.size(), 12u);
   auto outside = Space::make(t.mandate, t.catalogue, {}, {.ports = {}, .only = {*Ip::parse("203.0.113.200")}});
   ASSERT_FALSE(outside);
   EXPECT_EQ(outside.error().code, Code::refused);

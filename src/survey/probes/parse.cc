@@ -114,12 +114,7 @@ Parsed parse(const Item& item) {
   Parsed out;
   bool good = false;
   const auto& p = item.probe;
-  if (p == "dns-recursion" || p == "dns-version") good = parse_dns(out, item, p == "dns-version");
-  else if (p == "ntp-readvar") good = parse_ntp(out, item);
-  else if (p == "snmpv3-engine") good = parse_snmpv3(out, item);
-  else if (p == "ssdp") good = parse_ssdp(out, item);
-  else if (p == "coap-core") good = parse_coap(out, item);
-  else if (p == "natpmp") good = parse_natpmp(out, item);
+  if (auto datagram = parse_datagram(out, item)) good = *datagram;
   else if (p == "https") out = https(item), good = true;
   else if (p == "http-relay") out = relay(item), good = true;
   else if (p == "upnp") good = parse_upnp(out, item);
