@@ -1,9 +1,9 @@
 // nora-wall: the second, independent enforcement of the mandate, in another network namespace than the sender, at the far end of its veth.
-// Starts closed, opens when the mandate says so, is renewed each second, and stays closed when it ends: its rules are never taken away.
-// Status file (JSON, replaced each 200 ms): {"at","mandate","state","blocked","incident","error","counters":{…}}; whoever polls it stops
-// at "incident": true, and also when "at" is older than a few seconds.
+// Starts closed, opens when the mandate says so, is renewed each second, and stays closed when it ends: what it installed is never taken away
+// ("ip link set dev IFACE xdp off", "nft delete table netdev nora_wall" do that). --wall: native XDP where it can be had, otherwise nft rules.
+// Status file (JSON, replaced each 200 ms): {"at","mandate","kind","state","blocked","incident","error","note","counters":{…}}; whoever polls it
+// stops at "incident": true, and also when "at" is older than a few seconds.
 #include <cap-ng.h>
-#include <net/if.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <unistd.h>
@@ -11,13 +11,12 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <filesystem>
-#include <map>
 
-#include "base/crypto.h"
 #include "base/env.h"
 #include "base/files.h"
 #include "base/json.h"
-#include "law/wall_rules.h"
+#include "law/wall.h"
+#include "law/wall_opt_out.h"
 
 namespace {
 
@@ -25,7 +24,6 @@ using namespace nora;
 using namespace nora::law;
 
 constexpr Span status_every = Span::ms(200), renew_every = Span::seconds(1);
-constexpr std::size_t max_file_bytes = 64u << 20;
 
 volatile sig_atomic_t stop = 0;
 
@@ -33,46 +31,59 @@ struct Options {
   std::filesystem::path mandate, roots, status;
   std::vector<std::filesystem::path> opt_outs;
   std::string iface;
+  wall::Kind kind = wall::Kind::automatic;
+  bool sink = false;
 };
 
 class WallLoop {
  public:
-  WallLoop(Options options, wall::Plan plan, wall::Nft nft, Env env)
-      : options_(std::move(options)), plan_(std::move(plan)), nft_(std::move(nft)), env_(env) {}
+  WallLoop(Options options, wall::Plan plan, Env env)
+      : options_(std::move(options)), plan_(std::move(plan)), opt_outs_(options_.opt_outs, plan_.opt_out_hex), env_(env) {}
 
   Status start() {
-    NORA_CHECK(nft_.run(wall::install_script(plan_, options_.iface)));
-    NORA_CHECK(opt_outs(true));
+    NORA_TRY(auto opt_outs, opt_outs_.first());
+    const wall::Site site{.plan = plan_, .iface = options_.iface, .opt_outs = std::move(opt_outs), .sink = options_.sink};
+    NORA_TRY(wall_, wall::install(options_.kind, site, [&](const std::string& why) {
+      note_ = why;
+      env_.log.warn(why);
+    }));
+    if (wall_->kind() == "xdp generic") env_.log.warn(note_ = "the interface takes no native XDP: the wall runs in generic mode, which is slower");
     return renew();
   }
 
-  // Runs until a signal; an error closes the wall and is told in the status file.
+  bool needs_net_admin() const { return wall_->needs_net_admin(); }
+
+  // Runs until a signal or an error. Either way the wall is closed, and the status file says why.
   Status run() {
+    const Status watched = watch();
+    const Status closed = wall_->set_state(wall::State::closed);
+    state_ = wall::State::closed;
+    if (!watched) error_ = watched.error().text();
+    const Status told = write_status();
+    return !watched ? watched : !closed ? closed : told;
+  }
+
+ private:
+  Status watch() {
     Span next_renewal = env_.clock.monotonic() + renew_every;
     while (!stop) {
       if (env_.clock.monotonic() >= next_renewal) {
         next_renewal = env_.clock.monotonic() + renew_every;
-        Status s = opt_outs(false);
-        if (s) s = renew();
-        if (!s) {
-          (void)nft_.run(wall::state_script(plan_, wall::State::closed));
-          state_ = wall::State::closed;
-          error_ = s.error().text();
-          (void)write_status();
-          return s;
-        }
+        NORA_CHECK(opt_outs());
+        NORA_CHECK(renew());
       }
       NORA_CHECK(write_status());
       env_.clock.sleep(status_every);
     }
-    const Status s = nft_.run(wall::state_script(plan_, wall::State::closed));
-    state_ = wall::State::closed;
-    (void)write_status();
-    return s;
+    return {};
   }
 
- private:
   std::int64_t now_s() const { return env_.clock.now().us / 1'000'000; }
+
+  Status opt_outs() {
+    NORA_TRY(const auto changed, opt_outs_.next(now_s()));
+    return changed ? wall_->set_opt_outs(*changed) : Status{};
+  }
 
   Status renew() {
     const std::int64_t now = now_s();
@@ -80,49 +91,20 @@ class WallLoop {
     if (open) last_open_s_ = now;
     const wall::State next = open ? wall::State::open
                              : last_open_s_ && now - last_open_s_ < wall::closing_s ? wall::State::closing : wall::State::closed;
-    if (!installed_ || next != state_) NORA_CHECK(nft_.run(wall::state_script(plan_, next)));
-    installed_ = true;
+    if (!stated_ || next != state_) NORA_CHECK(wall_->set_state(next));
+    stated_ = true;
     state_ = next;
-    return open ? nft_.run(wall::alive_script(options_.iface)) : Status{};
-  }
-
-  // The sets hold what the lists say now, and the signed list whatever happens to its file. An address is fresh for the first minute.
-  Status opt_outs(bool first) {
-    std::map<std::string, std::int64_t> seen;
-    std::vector<wall::Net> settled, fresh;
-    bool found = plan_.opt_out_hex == "none";
-    for (const auto& file : options_.opt_outs) {
-      NORA_TRY(const std::string text, read_file(file, max_file_bytes));
-      NORA_TRY(const auto nets, wall::read_opt_out(text));
-      const bool is_signed = to_hex(sha256(as_bytes(text))) == plan_.opt_out_hex;
-      if (is_signed && first) signed_ = nets;
-      found = found || is_signed;
-      for (const auto& n : nets) {
-        const auto before = seen_.find(n.text);
-        const std::int64_t since = first ? 0 : before != seen_.end() ? before->second : now_s();
-        if (!seen.emplace(n.text, since).second) continue;
-        (now_s() - since >= wall::fresh_opt_out_s ? settled : fresh).push_back(n);
-      }
-    }
-    if (first && !found) return fail(Code::refused, "wall: the opt-out list that the mandate names is missing or altered");
-    for (const auto& n : signed_)
-      if (seen.emplace(n.text, 0).second) settled.push_back(n);
-    const auto count = std::pair(settled.size(), fresh.size());
-    if (!first && seen == seen_ && count == counts_) return {};
-    NORA_CHECK(nft_.run(wall::opt_out_script(settled, fresh)));
-    seen_ = std::move(seen);
-    counts_ = count;
-    return {};
+    return open ? wall_->renew() : Status{};
   }
 
   Status write_status() {
-    NORA_TRY(const auto counters, nft_.counters());
+    NORA_TRY(const auto counters, wall_->counters());
     json::Object c;
     for (const auto& [name, value] : counters) c[name] = value;
     const auto blocked = counters.contains("blocked") ? counters.at("blocked") : 0;
     constexpr const char* states[] = {"open", "closing", "closed"};
-    const json::Object o{{"at", env_.clock.now().text()}, {"mandate", plan_.id}, {"state", states[static_cast<int>(state_)]}, {"blocked", blocked},
-                         {"incident", blocked > 0}, {"error", error_}, {"counters", c}};
+    const json::Object o{{"at", env_.clock.now().text()}, {"mandate", plan_.id}, {"kind", wall_->kind()}, {"state", states[static_cast<int>(state_)]}, {"blocked", blocked},
+                         {"incident", blocked > 0}, {"error", error_}, {"note", note_}, {"counters", c}};
     // Replaced by rename, without fsync: after a power cut there is no sender to be told.
     const std::filesystem::path temporary = options_.status.string() + ".new";
     std::FILE* file = std::fopen(temporary.c_str(), "we");
@@ -136,30 +118,24 @@ class WallLoop {
 
   Options options_;
   wall::Plan plan_;
-  wall::Nft nft_;
+  wall::OptOutBook opt_outs_;
   Env env_;
+  std::unique_ptr<wall::Wall> wall_;
   wall::State state_ = wall::State::closed;
-  bool installed_ = false;
+  bool stated_ = false;
   std::int64_t last_open_s_ = 0;
-  std::vector<wall::Net> signed_;
-  std::map<std::string, std::int64_t> seen_;  // prefix -> second at which it was first read; 0 = at the start
-  std::pair<std::size_t, std::size_t> counts_{};
-  std::string error_;
+  std::string error_, note_;
 };
 
 Status guard(const Options& options, Env env) {
   NORA_TRY(const std::string note, read_file(options.mandate, 1u << 20));
   NORA_TRY(const std::string roots, read_file(options.roots, 1u << 20));
   NORA_TRY(wall::Plan plan, wall::read_signed(note, roots));
-  // Newer kernels take a rule for an interface that is not there (yet); a wall before nothing is a mistake.
-  if (::if_nametoindex(options.iface.c_str()) == 0)
-    return fail(Code::environment, "there is no interface \"" + options.iface + "\" in this network namespace", "Start nora-wall in the namespace that holds the far end of the sender's veth.");
-  NORA_TRY(wall::Nft nft, wall::Nft::open());
-  WallLoop loop(options, std::move(plan), std::move(nft), env);
+  WallLoop loop(options, std::move(plan), env);
   NORA_CHECK(loop.start());
-  // From here on only the filter may be changed.
+  // From here on only the filter may be changed; the XDP wall is steered through memory and needs no right at all.
   capng_clear(CAPNG_SELECT_BOTH);
-  capng_update(CAPNG_ADD, static_cast<capng_type_t>(CAPNG_EFFECTIVE | CAPNG_PERMITTED | CAPNG_BOUNDING_SET), CAP_NET_ADMIN);
+  if (loop.needs_net_admin()) capng_update(CAPNG_ADD, static_cast<capng_type_t>(CAPNG_EFFECTIVE | CAPNG_PERMITTED | CAPNG_BOUNDING_SET), CAP_NET_ADMIN);
   if (capng_apply(CAPNG_SELECT_BOTH) != 0 || ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
     return fail(Code::environment, "the wall cannot give up its capabilities");
   return loop.run();
@@ -184,6 +160,9 @@ int main(int argc, char** argv) {
   };
   app.add_option("--iface", options.iface, "the veth end at which the sender's frames arrive")->required()->check(iface_name);
   app.add_option("--opt-out", options.opt_outs, "opt-out list, read again each second (may be repeated)");
+  app.add_option("--wall", options.kind, "auto (native XDP, otherwise nft), xdp, nft")
+      ->transform(CLI::Transformer(std::map<std::string, wall::Kind>{{"auto", wall::Kind::automatic}, {"xdp", wall::Kind::xdp}, {"nft", wall::Kind::nft}}));
+  app.add_flag("--sink", options.sink, "benchmarks only: what would pass is counted and dropped (XDP)");
   app.add_option("--status", options.status, "status file, replaced each 200 ms")->required();
   app.footer("Exit codes: 0 ended by a signal (the wall stays closed), 4 refused by the mandate, 6 the machine lacks something.");
   try {

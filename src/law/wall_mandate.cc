@@ -244,6 +244,11 @@ struct Cursor {
 
 }  // namespace
 
+std::string text_of(const Net& n) {
+  if (n.v4) return fmt::format("{}.{}.{}.{}/{}", n.first[0], n.first[1], n.first[2], n.first[3], n.length);
+  return fmt::format("{}/{}", v6_text(n.first), n.length);
+}
+
 Result<Plan> read_text(Text text) {
   Plan p;
   Cursor c{text};

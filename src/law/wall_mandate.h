@@ -1,5 +1,5 @@
 // The wall's own reading of the mandate, written apart from mandate_text.cc so that one misreading does not pass both walls
-// (trust.md section 5; wall_differential_test.cc holds the two against each other). Used by wall_rules and nora-wall only.
+// (trust.md section 5; wall_differential_test.cc holds the two against each other). Used by the walls and nora-wall only.
 // It shares with the sender only the signature check of base/crypto.h. Pure functions, any thread, total.
 #pragma once
 
@@ -39,6 +39,8 @@ struct Plan {
 Result<Plan> read_text(std::string_view text);
 // The signed note and the root file. Errors: refused.
 Result<Plan> read_signed(std::string_view note, std::string_view roots);
+std::string text_of(const Net& net);  // canonical "203.0.113.0/25"
+
 // One prefix a line, '#' comments. Errors: bad_input with the line.
 Result<std::vector<Net>> read_opt_out(std::string_view text);
 

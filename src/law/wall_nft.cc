@@ -1,5 +1,5 @@
-// Rules and libnftables (law/wall_rules.h). nft(8).
-#include "law/wall_rules.h"
+// The wall as nft rules on the netdev ingress hook of the peer veth (law/wall.h), set through libnftables. nft(8). Works in a user namespace.
+// The dead man is a set element with a timeout: frames pass only while the interface is in the set `alive`.
 
 #include <fmt/format.h>
 #include <nftables/libnftables.h>
@@ -7,11 +7,11 @@
 #include <algorithm>
 
 #include "base/json.h"
+#include "law/wall_kinds.h"
 
 namespace nora::law::wall {
 namespace {
 
-constexpr std::uint32_t least_burst = 64;  // one sendmmsg batch of the sender
 // Counters stand in the rules as f_arp, f_blocked …: "arp" alone is a word of nft.
 
 template <class T, class F>
@@ -48,16 +48,18 @@ std::string family(const Plan& p, bool v4) {
     rule("ip frag-off & 0x3fff != 0 counter name f_blocked drop");
   } else {
     rule("ip6 nexthdr 0 icmpv6 type { mld-listener-report, mld-listener-done, mld2-listener-report } counter name f_multicast drop");
-    rule("ip6 nexthdr icmpv6 ip6 hoplimit 255 icmpv6 type { nd-router-solicit, nd-neighbor-solicit, nd-neighbor-advert } counter name f_nd accept");
+    // It must end here: on the link, or at an address of the wall. Otherwise the wall's kernel would route it on.
+    for (const char* here : {"{ ff02::/16, fe80::/10 }", "@own6"})
+      rule(fmt::format("ip6 nexthdr icmpv6 ip6 hoplimit 255 icmpv6 type {{ nd-router-solicit, nd-neighbor-solicit, nd-neighbor-advert }} ip6 daddr {} counter name f_nd accept", here));
     rule("ip6 nexthdr != { tcp, udp, icmpv6 } counter name f_blocked drop");
   }
   rule(fmt::format("{} saddr != @source{} counter name f_blocked drop", ip, n));
-  rule(fmt::format("{} daddr @opt_out{} counter name f_blocked drop", ip, n));
-  rule(fmt::format("{} daddr @opt_out_fresh{} counter name f_opted_out drop", ip, n));
+  // One set holds them all: a transaction may take effect between the lookups of one frame, so an address must not move from set to set.
+  rule(fmt::format("{} daddr @opt_out{} goto opted_out{}", ip, n, n));
   rule(fmt::format("{} daddr @exclude{} goto outside", ip, n));
   rule(fmt::format("{} daddr != @range{} goto outside", ip, n));
-  if (!p.tcp_ports.empty()) rule("tcp dport @tcp_ports goto verdict");
-  if (!p.udp_ports.empty()) rule("udp dport @udp_ports goto verdict");
+  if (!p.tcp_ports.empty()) rule("tcp dport @tcp_ports tcp doff >= 5 tcp urgptr >= 0 goto verdict");  // the last field: the header is whole
+  if (!p.udp_ports.empty()) rule("udp dport @udp_ports udp checksum >= 0 goto verdict");
   if (has_listener) rule(fmt::format("{} saddr . tcp sport @listener{} tcp flags & ack == ack goto listener", ip, n));
   rule(fmt::format("{} counter name f_icmp_error accept", icmp));
   rule("tcp flags & rst == rst counter name f_stray drop");
@@ -66,11 +68,10 @@ std::string family(const Plan& p, bool v4) {
   return out;
 }
 
-}  // namespace
-
-std::string install_script(const Plan& p, std::string_view iface) {
+// One transaction, with nothing allowed yet: state closed, not alive.
+std::string install_script(const Plan& p, const std::vector<Net>& own, std::string_view iface) {
   std::string out = "add table netdev nora_wall\ndelete table netdev nora_wall\ntable netdev nora_wall {\n";
-  for (const char* c : {"passed", "listener_passed", "blocked", "arp", "nd", "icmp_error", "multicast", "stray", "opted_out", "over_rate", "closing"})
+  for (const char* c : counter_names)
     out += fmt::format(" counter f_{} {{ }}\n", c);
   out += " set alive { type ifname; flags timeout; }\n";
   const auto net_set = [&](std::string_view name, const std::vector<Net>& nets) {
@@ -79,6 +80,7 @@ std::string install_script(const Plan& p, std::string_view iface) {
   };
   net_set("range", p.ranges);
   net_set("exclude", p.excludes);
+  out += fmt::format(" set own6 {{ type ipv6_addr;{}\n }}\n", elements(own, host));
   net_set("opt_out", {});
   net_set("opt_out_fresh", {});
   for (const bool v4 : {true, false}) {
@@ -101,6 +103,8 @@ std::string install_script(const Plan& p, std::string_view iface) {
   out += "  icmp type { destination-unreachable, time-exceeded, parameter-problem } counter name f_stray drop\n"
          "  icmpv6 type { destination-unreachable, packet-too-big, time-exceeded, parameter-problem } counter name f_stray drop\n"
          "  counter name f_blocked drop\n }\n";
+  for (const char* n : {"4", "6"})
+    out += fmt::format(" chain opted_out{0} {{\n  {1} daddr @opt_out_fresh{0} counter name f_opted_out drop\n  counter name f_blocked drop\n }}\n", n, *n == '4' ? "ip" : "ip6");
   out += family(p, true) + family(p, false);
   // The bytes of the Ethernet header decide (a VLAN tag is none of the three types), not what the kernel makes of them.
   out += fmt::format(" chain in {{\n  type filter hook ingress device \"{}\" priority 0; policy drop;\n"
@@ -115,9 +119,8 @@ std::string state_script(const Plan& p, State state) {
   std::string out = "flush chain netdev nora_wall verdict\nflush chain netdev nora_wall listener\n";
   const auto add = [&](std::string_view chain, std::string_view rule) { out += fmt::format("add rule netdev nora_wall {} {}\n", chain, rule); };
   if (state == State::open) {
-    const std::uint32_t burst = std::max(least_burst, p.rate_total / 10);
     add("verdict", "iifname != @alive counter name f_blocked drop");
-    add("verdict", fmt::format("limit rate over {}/second burst {} packets counter name f_over_rate drop", p.rate_total, burst));
+    add("verdict", fmt::format("limit rate over {}/second burst {} packets counter name f_over_rate drop", p.rate_total, burst(p.rate_total)));
     add("verdict", "counter name f_passed accept");
     add("listener", "iifname != @alive counter name f_blocked drop");
     add("listener", "counter name f_listener_passed accept");
@@ -127,65 +130,99 @@ std::string state_script(const Plan& p, State state) {
   return out;
 }
 
-std::string opt_out_script(const std::vector<Net>& settled, const std::vector<Net>& fresh) {
+std::string opt_out_script(const OptOuts& now) {
   std::string out;
   for (const bool v4 : {true, false}) {
     const char* n = v4 ? "4" : "6";
     out += fmt::format("flush set netdev nora_wall opt_out{0}\nflush set netdev nora_wall opt_out_fresh{0}\n", n);
-    out += add_elements(fmt::format("opt_out{}", n), settled, v4) + add_elements(fmt::format("opt_out_fresh{}", n), fresh, v4);
+    out += add_elements(fmt::format("opt_out{}", n), now.settled, v4) + add_elements(fmt::format("opt_out{}", n), now.fresh, v4) + add_elements(fmt::format("opt_out_fresh{}", n), now.fresh, v4);
   }
   return out;
 }
 
 // Adding, deleting and adding again in one transaction renews the time: "add" alone leaves an existing element as it is.
-std::string alive_script(std::string_view iface) {
+std::string alive_script(std::string_view iface, int seconds) {
   return fmt::format("add element netdev nora_wall alive {{ \"{0}\" }}\ndelete element netdev nora_wall alive {{ \"{0}\" }}\n"
-                     "add element netdev nora_wall alive {{ \"{0}\" timeout {1}s }}\n", iface, alive_s);
+                     "add element netdev nora_wall alive {{ \"{0}\" timeout {1}s }}\n", iface, seconds);
 }
 
-struct Nft::Handle {
-  nft_ctx* ctx = nullptr;
-  ~Handle() { if (ctx) nft_ctx_free(ctx); }
+class Nft {
+ public:
+  static Result<Nft> open() {
+    Nft nft;
+    nft.context_.reset(nft_ctx_new(NFT_CTX_DEFAULT));
+    if (!nft.context_) return fail(Code::environment, "libnftables cannot start");
+    nft_ctx_buffer_output(nft.context_.get());
+    nft_ctx_buffer_error(nft.context_.get());
+    nft_ctx_output_set_flags(nft.context_.get(), NFT_CTX_OUTPUT_JSON);
+    return nft;
+  }
+  // Errors: environment with nft's words.
+  Status run(const std::string& script) {
+    if (nft_run_cmd_from_buffer(context_.get(), script.c_str()) == 0) {
+      (void)nft_ctx_get_output_buffer(context_.get());
+      return {};
+    }
+    std::string words = nft_ctx_get_error_buffer(context_.get());
+    words = words.substr(0, 400);
+    std::replace(words.begin(), words.end(), '\n', ' ');
+    return fail(Code::environment, "the wall's rules cannot be set: " + words, "The wall needs CAP_NET_ADMIN in its namespace and nf_tables with the netdev family; \"nora doctor\" checks both.");
+  }
+  // Packets by counter name.
+  Result<Counters> counters() {
+    if (nft_run_cmd_from_buffer(context_.get(), "list counters table netdev nora_wall") != 0)
+      return fail(Code::failed, std::string("the wall's counters cannot be read: ") + nft_ctx_get_error_buffer(context_.get()));
+    NORA_TRY(const json::Object o, json::parse_object(nft_ctx_get_output_buffer(context_.get())));
+    NORA_TRY(const json::Array list, json::get_array(o, "nftables"));
+    Counters out;
+    for (const auto& item : list) {
+      if (!item.is_object() || !item.as_object().contains("counter")) continue;
+      NORA_TRY(const json::Object c, json::get_object(item.as_object(), "counter"));
+      NORA_TRY(const std::string name, json::get_string(c, "name"));
+      NORA_TRY(const std::int64_t packets, json::get_int(c, "packets"));
+      out[name.starts_with("f_") ? name.substr(2) : name] = static_cast<std::uint64_t>(packets);
+    }
+    return out;
+  }
+
+ private:
+  struct Close {
+    void operator()(nft_ctx* c) const { nft_ctx_free(c); }
+  };
+  std::unique_ptr<nft_ctx, Close> context_;
 };
-Nft::Nft(std::unique_ptr<Handle> handle) : handle_(std::move(handle)) {}
-Nft::Nft(Nft&&) noexcept = default;
-Nft::~Nft() = default;
 
-Result<Nft> Nft::open() {
-  auto handle = std::make_unique<Handle>();
-  handle->ctx = nft_ctx_new(NFT_CTX_DEFAULT);
-  if (!handle->ctx) return fail(Code::environment, "libnftables cannot start");
-  nft_ctx_buffer_output(handle->ctx);
-  nft_ctx_buffer_error(handle->ctx);
-  nft_ctx_output_set_flags(handle->ctx, NFT_CTX_OUTPUT_JSON);
-  return Nft(std::move(handle));
+class NftWall final : public Wall {
+ public:
+  NftWall(Nft nft, Plan plan, std::string iface) : nft_(std::move(nft)), plan_(std::move(plan)), iface_(std::move(iface)) {}
+  Status start(const std::vector<Net>& own, const OptOuts& opt_outs) { return nft_.run(install_script(plan_, own, iface_) + opt_out_script(opt_outs)); }
+  std::string_view kind() const override { return "nft"; }
+  Status set_opt_outs(const OptOuts& now) override { return nft_.run(opt_out_script(now)); }
+  Status set_state(State state) override { return nft_.run(state_script(plan_, state)); }
+  Status renew(int seconds) override { return nft_.run(alive_script(iface_, seconds)); }
+  Result<Counters> counters() override { return nft_.counters(); }
+  bool needs_net_admin() const override { return true; }
+
+ private:
+  Nft nft_;
+  Plan plan_;
+  std::string iface_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Wall>> install_nft(const Site& site) {
+  // Newer kernels take a rule for an interface that is not there (yet); a wall before nothing is a mistake.
+  NORA_CHECK(must_exist(site.iface));
+  NORA_TRY(Nft nft, Nft::open());
+  NORA_TRY(const auto own, own_addresses());
+  auto wall = std::make_unique<NftWall>(std::move(nft), site.plan, site.iface);
+  NORA_CHECK(wall->start(own, site.opt_outs));
+  return wall;
 }
 
-Status Nft::run(const std::string& script) {
-  if (nft_run_cmd_from_buffer(handle_->ctx, script.c_str()) == 0) {
-    (void)nft_ctx_get_output_buffer(handle_->ctx);
-    return {};
-  }
-  std::string words = nft_ctx_get_error_buffer(handle_->ctx);
-  words = words.substr(0, 400);
-  std::replace(words.begin(), words.end(), '\n', ' ');
-  return fail(Code::environment, "the wall's rules cannot be set: " + words, "The wall needs CAP_NET_ADMIN in its namespace and nf_tables with the netdev family; \"nora doctor\" checks both.");
-}
-
-Result<std::map<std::string, std::uint64_t>> Nft::counters() {
-  if (nft_run_cmd_from_buffer(handle_->ctx, "list counters table netdev nora_wall") != 0)
-    return fail(Code::failed, std::string("the wall's counters cannot be read: ") + nft_ctx_get_error_buffer(handle_->ctx));
-  NORA_TRY(const json::Object o, json::parse_object(nft_ctx_get_output_buffer(handle_->ctx)));
-  NORA_TRY(const json::Array list, json::get_array(o, "nftables"));
-  std::map<std::string, std::uint64_t> out;
-  for (const auto& item : list) {
-    if (!item.is_object() || !item.as_object().contains("counter")) continue;
-    NORA_TRY(const json::Object c, json::get_object(item.as_object(), "counter"));
-    NORA_TRY(const std::string name, json::get_string(c, "name"));
-    NORA_TRY(const std::int64_t packets, json::get_int(c, "packets"));
-    out[name.starts_with("f_") ? name.substr(2) : name] = static_cast<std::uint64_t>(packets);
-  }
-  return out;
+void remove_nft() {
+  if (auto nft = Nft::open()) (void)nft->run("add table netdev nora_wall\ndelete table netdev nora_wall\n");
 }
 
 }  // namespace nora::law::wall
