@@ -44,6 +44,9 @@ std::string to_base64(ByteView bytes) {
 }
 
 Result<Bytes> from_base64(std::string_view text) {
+  // libsodium 1.0.18 reads some bytes above 0x7f as the digit without the high bit: two spellings of one value.
+  for (const char c : text)
+    if (static_cast<unsigned char>(c) >= 0x80) return fail(Code::bad_input, "not base64 (RFC 4648, padded)");
   Bytes out(text.size() / 4 * 3 + 3);
   std::size_t used = 0;
   const char* end = nullptr;

@@ -33,21 +33,21 @@ Hash keyed_hash(const Secret& key, ByteView data) {
 
 bool equal_constant_time(ByteView a, ByteView b) { return a.size() == b.size() && sodium_memcmp(a.data(), b.data(), a.size()) == 0; }
 
-std::uint32_t PublicKey::key_id() const {
+std::uint32_t PublicKey::key_id(std::uint8_t type) const {
   Bytes data = to_bytes(name);
   data.push_back('\n');
-  data.push_back(0x01);
+  data.push_back(type);
   data.insert(data.end(), ed25519.begin(), ed25519.end());
   return get_u32be(sha256(data).data());
 }
 
-std::string PublicKey::text() const {
-  Bytes data{0x01};
+std::string PublicKey::text(std::uint8_t type) const {
+  Bytes data{type};
   data.insert(data.end(), ed25519.begin(), ed25519.end());
-  return fmt::format("{}+{:08x}+{}", name, key_id(), to_base64(data));
+  return fmt::format("{}+{:08x}+{}", name, key_id(type), to_base64(data));
 }
 
-Result<PublicKey> PublicKey::parse(std::string_view vkey) {
+Result<PublicKey> PublicKey::parse(std::string_view vkey, std::uint8_t type) {
   const auto bad = [](std::string_view why) { return fail(Code::bad_input, fmt::format("not a public key: {}", why), "the form is <name>+<8 hex digits>+<base64>"); };
   const auto first = vkey.find('+');
   if (first == std::string_view::npos) return bad("no \"+\"");
@@ -57,9 +57,9 @@ Result<PublicKey> PublicKey::parse(std::string_view vkey) {
   key.name = std::string(vkey.substr(0, first));
   if (!good_key_name(key.name)) return bad("the name has blanks or control bytes");
   const auto data = from_base64(vkey.substr(second + 1));
-  if (!data || data->size() != 33 || (*data)[0] != 0x01) return bad("not an Ed25519 key");
+  if (!data || data->size() != 33 || (*data)[0] != type) return bad("not an Ed25519 key of the kind that is needed here");
   std::copy(data->begin() + 1, data->end(), key.ed25519.begin());
-  if (vkey.substr(first + 1, second - first - 1) != fmt::format("{:08x}", key.key_id())) return bad("the key id does not fit the key");
+  if (vkey.substr(first + 1, second - first - 1) != fmt::format("{:08x}", key.key_id(type))) return bad("the key id does not fit the key");
   return key;
 }
 
@@ -144,15 +144,13 @@ Bytes seal_to(const PublicKey& receiver, ByteView message) {
 }
 
 namespace {
+constexpr std::size_t max_note_signatures = 100;
 std::string signature_line(std::string_view text, const SigningKey& key) {
   const auto signature = key.sign(as_bytes(text));
-  Bytes data;
-  put_u32be(data, key.public_key().key_id());
-  data.insert(data.end(), signature.begin(), signature.end());
-  return fmt::format("{}{} {}\n", signature_mark, key.public_key().name, to_base64(data));
+  return note_signature_line(key.public_key().name, key.public_key().key_id(), signature);
 }
 // Splits at the last empty line before the signatures; text keeps its final newline.
-bool split_note(std::string_view note, std::string_view& text, std::string_view& signatures) {
+bool cut_note(std::string_view note, std::string_view& text, std::string_view& signatures) {
   const auto at = note.rfind("\n\n");
   if (at == std::string_view::npos) return false;
   text = note.substr(0, at + 1);
@@ -161,6 +159,13 @@ bool split_note(std::string_view note, std::string_view& text, std::string_view&
 }
 }  // namespace
 
+std::string note_signature_line(std::string_view name, std::uint32_t key_id, ByteView signature) {
+  Bytes data;
+  put_u32be(data, key_id);
+  data.insert(data.end(), signature.begin(), signature.end());
+  return fmt::format("{}{} {}\n", signature_mark, name, to_base64(data));
+}
+
 std::string sign_note(std::string_view text, const SigningKey& key) {
   NORA_ASSERT(text.ends_with('\n'), "a note's text ends with a newline");
   return fmt::format("{}\n{}", text, signature_line(text, key));
@@ -168,29 +173,35 @@ std::string sign_note(std::string_view text, const SigningKey& key) {
 
 std::string add_signature(std::string_view note, const SigningKey& key) {
   std::string_view text, signatures;
-  if (!split_note(note, text, signatures)) return sign_note(note, key);
+  if (!cut_note(note, text, signatures)) return sign_note(note, key);
   return std::string(note) + signature_line(text, key);
 }
 
-Result<OpenedNote> open_note(std::string_view note, const std::vector<PublicKey>& keys) {
+Result<Note> split_note(std::string_view note) {
   std::string_view text, signatures;
-  if (!split_note(note, text, signatures)) return fail(Code::bad_input, "no signature lines after an empty line", "sign it first");
-  OpenedNote out{std::string(text), {}};
-  constexpr int max_signatures = 100;
-  int count = 0;
+  if (!cut_note(note, text, signatures)) return fail(Code::bad_input, "no signature lines after an empty line", "sign it first");
+  Note out{std::string(text), {}};
   while (!signatures.empty()) {
-    if (++count > max_signatures) return fail(Code::bad_input, "more than 100 signature lines");
+    if (out.signatures.size() == max_note_signatures) return fail(Code::bad_input, "more than 100 signature lines");
     const auto end = signatures.find('\n');
     const auto line = signatures.substr(0, end);
     signatures.remove_prefix(end == std::string_view::npos ? signatures.size() : end + 1);
     const auto space = line.rfind(' ');
     if (!line.starts_with(signature_mark) || space == std::string_view::npos || space < signature_mark.size()) return fail(Code::bad_input, "a malformed signature line");
-    const auto name = line.substr(signature_mark.size(), space - signature_mark.size());
     const auto data = from_base64(line.substr(space + 1));
     if (!data || data->size() < 5) return fail(Code::bad_input, "a malformed signature line");
+    out.signatures.push_back({std::string(line.substr(signature_mark.size(), space - signature_mark.size())), get_u32be(data->data()), Bytes(data->begin() + 4, data->end())});
+  }
+  return out;
+}
+
+Result<OpenedNote> open_note(std::string_view note, const std::vector<PublicKey>& keys) {
+  NORA_TRY(Note parts, split_note(note));
+  OpenedNote out{std::move(parts.text), {}};
+  for (const auto& line : parts.signatures) {
     for (const auto& key : keys) {
-      if (key.name != name || key.key_id() != get_u32be(data->data())) continue;
-      if (!verify(key, as_bytes(text), ByteView(*data).subspan(4))) {
+      if (key.name != line.name || key.key_id() != line.key_id) continue;
+      if (!verify(key, as_bytes(out.text), line.signature)) {
         return fail(Code::refused, fmt::format("the signature of {} does not fit the text", key.name), "the text was changed after signing; get it signed again");
       }
       if (std::find(out.signers.begin(), out.signers.end(), key.name) == out.signers.end()) out.signers.push_back(key.name);

@@ -33,9 +33,11 @@ bool equal_constant_time(ByteView a, ByteView b);
 struct PublicKey {
   std::string name;  // no blank, no '+', for example "authority1.example"
   std::array<std::uint8_t, 32> ed25519{};
-  std::uint32_t key_id() const;      // first 4 bytes of SHA-256(name "\n" 0x01 key), C2SP signed-note
-  std::string text() const;          // "<name>+<8 hex id>+<base64(0x01 key)>": the vkey form of C2SP signed-note
-  static Result<PublicKey> parse(std::string_view vkey);
+  // The type byte of C2SP signed-note: what the key signs.
+  static constexpr std::uint8_t note_type = 0x01, cosigner_type = 0x04;  // a note's text; a checkpoint with a time (tlog-cosignature)
+  std::uint32_t key_id(std::uint8_t type = note_type) const;  // first 4 bytes of SHA-256(name "\n" type key), C2SP signed-note
+  std::string text(std::uint8_t type = note_type) const;      // "<name>+<8 hex id>+<base64(type key)>": the vkey form of C2SP signed-note
+  static Result<PublicKey> parse(std::string_view vkey, std::uint8_t type = note_type);
   bool operator==(const PublicKey&) const = default;
 };
 class SigningKey {
@@ -54,7 +56,18 @@ class SigningKey {
 bool verify(const PublicKey& key, ByteView message, ByteView signature);
 Bytes seal_to(const PublicKey& receiver, ByteView message);  // crypto_box_seal to the X25519 form of the receiver's key
 
-// C2SP signed note: text ending in "\n", an empty line, then "— name base64(id||sig)" lines.
+// C2SP signed note: text ending in "\n", an empty line, then "— name base64(id||sig)" lines. At most 100 of them.
+struct NoteSignature {
+  std::string name;
+  std::uint32_t key_id = 0;
+  Bytes signature;  // at least one byte; whose and of what kind tells the key
+};
+struct Note {
+  std::string text;  // with its final newline
+  std::vector<NoteSignature> signatures;
+};
+Result<Note> split_note(std::string_view note);  // no signature is judged. Errors: bad_input
+std::string note_signature_line(std::string_view name, std::uint32_t key_id, ByteView signature);
 std::string sign_note(std::string_view text, const SigningKey& key);                   // text must end with a newline
 std::string add_signature(std::string_view note, const SigningKey& key);               // one more signature on a note
 struct OpenedNote {

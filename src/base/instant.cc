@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <charconv>
 #include <chrono>
 
 namespace nora {
@@ -25,6 +26,16 @@ Civil civil(std::int64_t us) {
 }
 
 }  // namespace
+
+Result<Span> Span::parse(std::string_view text) {
+  std::int64_t n = 0, unit = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), n);
+  if (error == std::errc{} && end + 1 == text.data() + text.size())
+    unit = *end == 's' ? 1 : *end == 'm' ? 60 : *end == 'h' ? 3600 : *end == 'd' ? 86400 : 0;
+  constexpr std::int64_t max_seconds = std::int64_t{100} * 366 * 86400;
+  if (unit == 0 || n < 0 || n > max_seconds / unit) return fail(Code::bad_input, fmt::format("\"{}\" is not a length of time", text), "for example 90s, 10m, 24h, 7d");
+  return seconds(n * unit);
+}
 
 Result<Instant> Instant::parse(std::string_view text) {
   const auto bad = [&](std::string_view why) {

@@ -18,6 +18,7 @@ struct Span {
   static constexpr Span minutes(std::int64_t n) { return seconds(n * 60); }
   static constexpr Span hours(std::int64_t n) { return seconds(n * 3600); }
   static constexpr Span days(std::int64_t n) { return seconds(n * 86400); }
+  static Result<Span> parse(std::string_view text);  // "90s", "10m", "24h", "7d": a whole number and a unit. Errors: bad_input
   constexpr double as_seconds() const { return static_cast<double>(us) / 1e6; }
   auto operator<=>(const Span&) const = default;
 };

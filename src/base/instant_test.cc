@@ -20,6 +20,14 @@ TEST(Instant, RefusesWhatIsNotExact) {
   }
 }
 
+TEST(Span, Reads) {
+  EXPECT_EQ(*Span::parse("90s"), Span::seconds(90));
+  EXPECT_EQ(*Span::parse("10m"), Span::minutes(10));
+  EXPECT_EQ(*Span::parse("24h"), Span::hours(24));
+  EXPECT_EQ(*Span::parse("0d"), Span::days(0));
+  for (const char* bad : {"", "10", "m", "-5m", "1.5h", "10 m", "10mm", "99999999999999999999s", "999999d", "10M"}) EXPECT_FALSE(Span::parse(bad).has_value()) << bad;
+}
+
 RC_GTEST_PROP(InstantProperty, TextIsReadBack, ()) {
   const Instant t{*rc::gen::inRange<std::int64_t>(0, 253'402'300'799'999'999)};
   RC_ASSERT(*Instant::parse(t.text()) == t);

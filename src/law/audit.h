@@ -1,15 +1,16 @@
 // Audit: the append-only log of one party: what it did, written and fsynced before it does it. Used by survey, cases, portal, isp, desk, app.
-// RFC 6962 hashing; a leaf is H(salt || data), so that deleting a salt shreds the datum and keeps the proof (trust.md section 6).
-// Files in <dir>: entries (length-prefixed leaves), salts, data (length-prefixed JSON), checkpoint (signed note: origin, size, base64 root), lock.
-// Leaves beyond the checkpoint come from an append that never returned: they are cut off at the next open, and nothing was done on them.
-// Not covered: going back to an older state of the whole directory; that needs witnesses (docs/law.md).
+// RFC 6962 hashing, C2SP tlog-tiles and tlog-checkpoint on disk (docs/audit.md has the layout). An entry is H(salt || data), so that
+// deleting a salt shreds the datum and keeps every proof. Leaves beyond the checkpoint come from an append that never returned: they are cut
+// off at the next open, and nothing was done on them. A directory put back to an older state is found by what witnesses saw (witness.h).
 // Threads and processes: append() may be called from any thread; several processes of a party may share a directory (flock).
+// Cost: open() reads a handful of files whatever the size; append() is one round of fsync (records, checkpoint) for any number of leaves.
 // Rule: when append() fails, the caller must not act.
 #pragma once
 
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -18,6 +19,7 @@
 #include "base/crypto.h"
 #include "base/env.h"
 #include "base/json.h"
+#include "law/merkle.h"
 
 namespace nora::law {
 
@@ -29,7 +31,7 @@ struct LeafId {
 struct AuditEntry {
   std::uint64_t index = 0;
   Instant at;
-  std::string kind;
+  std::string kind;  // "shredded": the data are gone; at is not known any more, data says which leaf ordered it
   json::Object data;
 };
 
@@ -38,11 +40,21 @@ struct AuditState {
   Hash root{};
 };
 
+// Which leaves lose their data: these, or all of a kind from before an instant.
+struct ShredWish {
+  std::vector<std::uint64_t> leaves;
+  std::optional<Instant> before;
+  std::string kind;
+  std::string reason;  // stands in the leaf of the shredding
+};
+inline constexpr std::string_view shred_kind = "shred";  // leaves of this kind cannot be shredded
+
 class Audit {
  public:
-  static constexpr std::size_t max_entry_bytes = 65535;  // C2SP tlog-tiles entry bundle
+  static constexpr std::size_t max_entry_bytes = 65535;  // of the JSON text behind an entry
 
-  // Opens or makes the log of `party` in `dir` (0700). Verifies the checkpoint and rebuilds the tree.
+  // Opens or makes the log of `party` in `dir` (0700). Verifies the signed root against the end of the tree; finishes what a crash cut
+  // off; moves a log of the first layout (files entries, salts, data) to this one. audit_verify looks at everything.
   // `key` and what `env` refers to must outlive the log. Errors: failed (unwritable, locked out, altered: the sentence says which file and leaf).
   static Result<Audit> open(const std::filesystem::path& dir, std::string_view party, const SigningKey& key, Env env);
   Audit(Audit&&) noexcept;
@@ -54,6 +66,8 @@ class Audit {
   // Several leaves with one round of fsync (a row set of a list, a batch of lookups).
   Result<std::vector<LeafId>> append_all(std::string_view kind, const std::vector<json::Object>& acts);
   AuditState state() const;
+  // Deletes salt and data of leaves, after a leaf that says so. Those already shredded are passed over. Returns what is gone now, in order.
+  Result<std::vector<std::uint64_t>> shred(const ShredWish& wish);
 
  private:
   struct Parts;
@@ -62,23 +76,9 @@ class Audit {
 };
 
 // Recomputes everything from the files and compares it with the checkpoint, without the private key. Errors: failed "leaf 12: …".
+// audit_verify.h has the same with witnesses, and for a public copy.
 Result<AuditState> audit_verify(const std::filesystem::path& dir, const PublicKey& key);
 // The entries [from, to), for `nora audit show`.
 Result<std::vector<AuditEntry>> audit_read(const std::filesystem::path& dir, std::uint64_t from, std::uint64_t to);
-
-// RFC 6962 section 2.1 over leaf hashes; used by the log and by its tests.
-Hash merkle_leaf(ByteView entry);
-Hash merkle_node(const Hash& left, const Hash& right);
-// Keeps the right edge of the tree: O(log n) memory, amortised one hash per leaf.
-class MerkleEdge {
- public:
-  void add(const Hash& leaf);
-  Hash root() const;
-  std::uint64_t size() const { return size_; }
-
- private:
-  std::uint64_t size_ = 0;
-  std::vector<Hash> nodes_;  // one per set bit of size_, largest subtree first
-};
 
 }  // namespace nora::law
