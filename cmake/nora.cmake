@@ -38,8 +38,9 @@ if(CCACHE)
   set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE})
   set(CMAKE_C_COMPILER_LAUNCHER ${CCACHE})
 endif()
-find_program(MOLD NAMES ld.lld)
-if(MOLD)
+find_program(LLD NAMES ld.lld)
+# lld cannot read the intermediate code of g++ (release preset: link-time optimisation).
+if(LLD AND NOT (CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_INTERPROCEDURAL_OPTIMIZATION))
   add_link_options(-fuse-ld=lld)
 endif()
 

@@ -86,7 +86,7 @@ Status run(const fs::path& dir, const std::string& iface, const std::string& sen
     NORA_TRY(auto message, channel.receive(15'000));
     if (!message) return fail(Code::failed, "the sender is not ready");
     if (json::string_or(message->body, "op") == "error") return fail(Code::failed, json::string_or(message->body, "what"));
-    path = json::string_or(message->body, "send");
+    path = json::string_or(message->body, "path");
     why = json::string_or(message->body, "why");
     NORA_TRY(auto adopted, net::PacketRing::adopt(std::move(message->fd)));
     ring.emplace(std::move(adopted));

@@ -11,6 +11,8 @@
 #include "app/scan_output.h"
 #include "base/escape.h"
 #include "base/files.h"
+#include "base/messages.h"
+#include "law/opt_out_file.h"
 #include "survey/engine.h"
 #include "survey/journal.h"
 #include "survey/node.h"
@@ -33,7 +35,7 @@ void watch_signals() {
 }
 
 struct ScanOptions {
-  std::string mandate, roots, law_dir, catalogue, dir, iface, store, audit, key, party, wall_status, targets6, kind = "full", name,
+  std::string mandate, roots, law_dir, catalogue, dir, iface, store, audit, key, party, wall_status, targets6, opt_out_page, kind = "full", name,
                                                                                                                progress, send = "auto";
   std::vector<std::string> opt_out;
   std::vector<std::uint16_t> ports;
@@ -56,6 +58,7 @@ struct ScanOptions {
             {"party", party},
             {"wall_status", wall_status},
             {"send", send},
+            {"opt_out_page", opt_out_page},
             {"opt_out", std::move(outs)},
             {"no_calibration", no_calibration}};
   }
@@ -71,6 +74,7 @@ struct ScanOptions {
     party = json::string_or(o, "party");
     wall_status = json::string_or(o, "wall_status");
     send = json::string_or(o, "send", "auto");
+    opt_out_page = json::string_or(o, "opt_out_page");
     no_calibration = json::bool_or(o, "no_calibration", false);
     NORA_TRY(auto outs, json::get_array(o, "opt_out"));
     for (const auto& v : outs)
@@ -88,6 +92,8 @@ void mandate_flags(CLI::App* c, const Options& o) {
   c->add_option("--law-dir", o->law_dir, "law profiles (default: data/law)");
   c->add_option("--catalogue", o->catalogue, "probe catalogue (default: data/probes/catalogue.tsv)");
   c->add_option("--opt-out", o->opt_out, "opt-out list; may be repeated");
+  c->add_option("--opt-out-page", o->opt_out_page,
+                "opt-out list to which visitors of the page on the source address add their own; made if missing; give it to nora-wall too");
 }
 void plan_flags(CLI::App* c, const Options& o) {
   c->add_option("--targets6", o->targets6, "file with IPv6 addresses, one a line (an IPv6 range cannot be walked)");
@@ -145,6 +151,8 @@ struct Open {
   std::optional<Catalogue> catalogue;
   std::optional<SigningKey> key;
   std::optional<law::Audit> audit;
+  std::optional<law::OptOutFile> opt_out;
+  std::optional<Messages> messages;
   std::unique_ptr<RelayListener> relay;
   std::unique_ptr<EngineShared> shared;
 };
@@ -159,6 +167,11 @@ Result<std::unique_ptr<Open>> open_mandate(ScanOptions& o, Env env) {
   out->files.law_dir = o.law_dir;
   out->files.catalogue = o.catalogue;
   for (auto& f : o.opt_out) out->files.opt_outs.emplace_back(f = absolute(f));
+  if (!o.opt_out_page.empty()) {
+    o.opt_out_page = absolute(o.opt_out_page);
+    NORA_CHECK(law::OptOutFile::open(o.opt_out_page));
+    out->files.opt_outs.emplace_back(o.opt_out_page);
+  }
   NORA_TRY(auto mandate, law::Mandate::load(out->files));
   out->mandate.emplace(std::move(mandate));
   NORA_CHECK(out->mandate->usable(env.clock.now()));
@@ -183,9 +196,16 @@ Status open_for_sending(Open& open, ScanOptions& o, Env env) {
   open.key.emplace(std::move(key));
   NORA_TRY(auto audit, law::Audit::open(o.audit, o.party, *open.key, env));
   open.audit.emplace(std::move(audit));
-  const auto& classes = open.mandate->text().classes;
-  if (std::find(classes.begin(), classes.end(), law::ProbeClass::p3) != classes.end() && !open.mandate->text().listeners.empty()) {
-    open.relay = std::make_unique<RelayListener>(open.mandate->text(), *open.key, env);
+  // Who follows a probe back finds a page there, and can leave the survey.
+  if (!open.mandate->text().listeners.empty()) {
+    if (!o.opt_out_page.empty()) {
+      NORA_TRY(auto list, law::OptOutFile::open(o.opt_out_page));
+      open.opt_out.emplace(std::move(list));
+    }
+    NORA_TRY(auto messages, Messages::load(data_dir() + "/messages"));
+    open.messages.emplace(std::move(messages));
+    ScanPageParts page{&*open.messages, open.opt_out ? &*open.opt_out : nullptr, &*open.audit};
+    open.relay = std::make_unique<RelayListener>(open.mandate->text(), *open.key, page, env);
     NORA_CHECK(open.relay->start());
   }
   open.shared = std::make_unique<EngineShared>(EngineShared{*open.mandate, *open.catalogue, *open.audit, open.relay.get()});

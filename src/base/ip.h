@@ -3,6 +3,7 @@
 #pragma once
 
 #include <array>
+#include <bit>
 #include <compare>
 #include <cstdint>
 #include <functional>
@@ -32,8 +33,12 @@ class Ip {
   static Result<Ip> from_bytes(ByteView bytes);  // 4 or 16 bytes
 
   constexpr bool is_v4() const {
-    for (int i = 0; i < 10; ++i) if (b_[i] != 0) return false;
-    return b_[10] == 0xff && b_[11] == 0xff;
+    // Two words instead of twelve bytes: the send path asks several times a probe.
+    const auto word = std::bit_cast<std::array<std::uint64_t, 2>>(b_);
+    constexpr auto mapped = std::bit_cast<std::array<std::uint64_t, 2>>(std::array<std::uint8_t, 16>{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff});
+    constexpr auto mask = std::bit_cast<std::array<std::uint64_t, 2>>(
+        std::array<std::uint8_t, 16>{0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff});
+    return word[0] == 0 && (word[1] & mask[1]) == mapped[1];
   }
   constexpr std::uint32_t v4_value() const {  // host order; only for is_v4()
     return std::uint32_t{b_[12]} << 24 | std::uint32_t{b_[13]} << 16 | std::uint32_t{b_[14]} << 8 | b_[15];

@@ -10,7 +10,7 @@ namespace nora::law {
 namespace {
 
 constexpr int net6_bits = 48;
-constexpr std::uint32_t burst_per_second_share = 20;  // burst = 1/20 s of the rate
+constexpr std::uint32_t burst_per_second_share = 100;  // burst = 1/100 s of the rate; a longer one would cost as much of the steady rate
 constexpr std::size_t nets4 = std::size_t{1} << 24, nets4_bytes = nets4 * sizeof(std::int64_t);
 constexpr std::size_t min_recent = 1u << 12, max_recent = 1u << 22;
 constexpr std::int64_t crowded_wait_us = 1000;  // the table of recent targets has no room for this one just now
@@ -41,6 +41,13 @@ Budget::Budget(const MandateText& m)
   const auto places = std::bit_ceil(std::clamp(static_cast<std::size_t>(alive * 4), min_recent, max_recent));
   recent4_.resize(places);
   recent_shift_ = 32 - std::countr_zero(places / recent_ways);
+}
+
+void Budget::set(const Rates& r) {
+  total_pace_ = pace(std::max(1u, r.total_pps));
+  net_pace_ = pace(std::max(1u, r.per_24_pps));
+  target_pace_ = pace(std::max(1u, r.per_target_pps));
+  per_day_ = r.per_target_day;
 }
 
 Budget::Recent* Budget::recent(std::uint32_t v4, std::int64_t now_ns) {

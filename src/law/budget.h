@@ -19,6 +19,11 @@ class Budget {
  public:
   static constexpr std::size_t max_tracked = 4u << 20;
   explicit Budget(const MandateText& mandate);
+  // Other rates from now on, each at least 1; what is running keeps its history.
+  struct Rates {
+    std::uint32_t total_pps = 1, per_24_pps = 1, per_target_pps = 1, per_target_day = 1;
+  };
+  void set(const Rates& rates);
   // Counts the day in this ledger from now on.
   void use(DailyLedger ledger) { ledger_ = std::move(ledger); }
   DailyLedger& ledger() { return ledger_; }
@@ -35,7 +40,7 @@ class Budget {
 
  private:
   // GCRA, one instant per bucket: the theoretical arrival time of the next packet, in ns since 1970 (rates above 1 Mpps need the ns).
-  // The burst is 1/20 s of the rate, at least one packet, and the steady rate is lowered by it, so that no window of one second holds more
+  // The burst is 1/100 s of the rate, at least one packet, and the steady rate is lowered by it, so that no window of one second holds more
   // than the cap.
   struct Pace {
     double interval_ns = 0;

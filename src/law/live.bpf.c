@@ -25,7 +25,7 @@ struct {
   __uint(map_flags, BPF_F_MMAPABLE);
   __uint(max_entries, 65536);
   __type(key, __u32);
-  __type(value, __u32);
+  __type(value, __u64);  // elements of an array map lie 8 bytes apart at least
 } top SEC(".maps");
 struct {
   __uint(type, BPF_MAP_TYPE_ARRAY);
@@ -53,9 +53,9 @@ const volatile __u32 out_if = 0, source = 0;  // source: network order
 
 static __always_inline __u32 flags_of(__u32 dest) {
   __u32 key = dest >> 16;
-  __u32 *t = bpf_map_lookup_elem(&top, &key);
+  __u64 *t = bpf_map_lookup_elem(&top, &key);
   if (!t) return 0;
-  key = *t;
+  key = (__u32)*t;
   if (key & LIVE_LEAF) return key & 0xff;
   struct live_middle *m = bpf_map_lookup_elem(&middle, &key);
   if (!m) return 0;
@@ -77,15 +77,18 @@ SEC("xdp") int generate(struct xdp_md *c) {
   struct ethhdr *eth = (void *)d;
   struct iphdr *ip = (void *)(eth + 1);
   struct tcphdr *tcp = (void *)(ip + 1);
-  __u32 port = bpf_ntohs(tcp->dest);
+  __u32 port = bpf_ntohs(tcp->dest), why = LIVE_GOOD;
   if (eth->h_proto != bpf_htons(ETH_P_IP) || *(__u8 *)ip != 0x45 || ip->tot_len != bpf_htons(LIVE_FRAME_BYTES - sizeof *eth) ||
-      (ip->frag_off & bpf_htons(0x3fff)) || ip->protocol != IPPROTO_TCP || ip->saddr != source || !tcp->syn || tcp->ack ||
-      !(s->ports[port >> 6 & 1023] >> (port & 63) & 1) || (flags_of(bpf_ntohl(ip->daddr)) & LIVE_DECIDING) != LIVE_IN_RANGE ||
-      bpf_ktime_get_coarse_ns() >= s->open_until_ns) {
-    s->refused++;
-    return XDP_DROP;
-  }
-  return bpf_redirect(out_if, 0);
+      (ip->frag_off & bpf_htons(0x3fff)) || ip->protocol != IPPROTO_TCP || !tcp->syn || tcp->ack)
+    why = LIVE_SHAPE;
+  else if (ip->saddr != source) why = LIVE_SOURCE;
+  else if (!(s->ports[port >> 6 & 1023] >> (port & 63) & 1)) why = LIVE_PORT;
+  else if ((flags_of(bpf_ntohl(ip->daddr)) & LIVE_DECIDING) != LIVE_IN_RANGE) why = LIVE_ADDRESS;
+  else if (bpf_ktime_get_coarse_ns() >= s->open_until_ns) why = LIVE_TIME;
+  if (why == LIVE_GOOD) return bpf_redirect(out_if, 0);
+  s->refused++;
+  s->why = why;
+  return XDP_DROP;
 }
 
 char _license[] SEC("license") = "GPL";

@@ -9,6 +9,13 @@
 #define LIVE_IN_RANGE 1u       // flags of law::Mandate
 #define LIVE_DECIDING 7u       // in range, excluded, opted out
 
+#define LIVE_GOOD 0u
+#define LIVE_SHAPE 1u
+#define LIVE_SOURCE 2u
+#define LIVE_PORT 3u
+#define LIVE_ADDRESS 4u
+#define LIVE_TIME 5u
+
 struct live_job {
   __u8 frame[64];
 };
@@ -21,6 +28,7 @@ struct live_low {
 struct live_state {
   __u64 next;           // job of the next run
   __u64 refused;        // frames that the program stopped
+  __u64 why;            // of the last of them: LIVE_SHAPE …
   __u64 open_until_ns;  // CLOCK_MONOTONIC
   __u64 ports[1024];    // granted TCP ports, a bit each
 };

@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 #include <time.h>
 
+#include <algorithm>
 #include <cerrno>
 
 #include "law/live_layout.h"
@@ -52,7 +53,7 @@ struct LiveOut::Parts {
   net::BpfObject object;
   std::unique_ptr<net::FrameOut> rest;
   Memory<live_job> jobs;
-  Memory<__u32> top;
+  Memory<__u64> top;
   Memory<live_middle> middle;
   Memory<live_low> low;
   Memory<live_state> state;
@@ -146,7 +147,9 @@ Status LiveOut::flush() {
   const std::uint64_t stopped = s.refused - refused;
   p.sent += n - stopped;
   // Both checks read the same mandate: where they differ something is broken, and the survey ends.
-  if (stopped) return fail(Code::failed, fmt::format("the eBPF program stopped {} frames that the sender had permitted", stopped));
+  constexpr std::string_view reasons[] = {"", "not a plain SYN", "another source", "a port that is not granted", "an address outside the mandate", "its time is over"};
+  if (stopped)
+    return fail(Code::failed, fmt::format("the eBPF program stopped {} frames that the sender had permitted ({})", stopped, reasons[std::min<__u64>(s.why, LIVE_TIME)]));
   return {};
 }
 

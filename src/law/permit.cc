@@ -27,7 +27,7 @@ constexpr std::array words = {
     Words{"no_listener", "The mandate names no listener of this address family for a P3 probe."},
     Words{"daily_cap_reached", "The mandate's probes per target and day are used up."},
     Words{"budget_table_full", "Too many targets are tracked at once; the rate of a further one cannot be kept."},
-    Words{"held_back", "The target's network asked for less (resets or unreachable messages); it is left alone."},
+    Words{"backed_off", "The target's network asked for less (resets or unreachable messages); it is left alone."},
     Words{"frame_unreadable", "The frame is not a readable IP packet."},
     Words{"frame_malformed", "The frame has a VLAN tag, IP options, a fragment or a wrong length."},
     Words{"frame_wrong_source", "The frame does not come from the permit's source address."},

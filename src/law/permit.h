@@ -36,7 +36,7 @@ enum class Refusal : std::uint8_t {
   // rates (law/budget.h)
   daily_cap_reached,
   budget_table_full,
-  held_back,
+  backed_off,
   // final bytes of a frame (law/check_frame.h)
   frame_unreadable,
   frame_malformed,      // VLAN, IP options, fragment, wrong length: nothing that Nora builds

@@ -1,8 +1,7 @@
 // Channel: JSON messages with an optional file descriptor between `nora scan` and nora-sender (SOCK_SEQPACKET, SCM_RIGHTS). Used by both
 // ends. One owner per end. Limit: max_message_bytes; larger things (the plan) travel as descriptors. To the sender: {"op":"start","key"} +
-// plan; {"op":"segment","n","from","to"} or {"op":"segment","n","indexes"} + record file; {"op":"stop"}; {"op":"rate","pps"};
-// {"op":"hold","prefix" (/24 or /48),"for_ms" (0: end it; missing: for good)}. From the sender:
-// {"op":"ready","iface","send","why"} + receive ring; {"op":"progress","n","at","sent","refused"};
+// plan; {"op":"segment","n","from","to"} or {"op":"segment","n","indexes"} + record file; {"op":"stop"}; {"op":"rate",…}; {"op":"hold",…};
+// {"op":"operators",…} + file. From the sender: {"op":"ready","iface","can","path","why"} + receive ring; {"op":"progress","n","at","sent","refused"};
 //                  {"op":"done","n","sent","refused","reasons","sha256","complete"}; {"op":"error","code","what","fix"}.
 #pragma once
 

@@ -59,7 +59,7 @@ Status EngineRun::start_sender() {
                                                                  : Code::failed,
                   json::string_or(message->body, "what"), json::string_or(message->body, "fix"));
     if (op == "ready") {
-      summary_.send = json::string_or(message->body, "send");
+      summary_.send = json::string_or(message->body, "path");
       if (auto why = json::string_or(message->body, "why"); !why.empty()) env_.log.info("frames leave by " + summary_.send + ": " + why);
     }
     if (op != "ready" || !message->fd) return fail(Code::failed, "the sender did not hand over its receive ring");

@@ -3,9 +3,11 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -56,6 +58,30 @@ TEST(Jail, PlantedMisbehaviourDiesBySigsys) {
   expect_killed("executable memory", [] { syscall(SYS_mmap, nullptr, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0); });
   expect_killed("another descriptor", [] { syscall(SYS_write, 1, "x", 1); });
   expect_killed("clock", [] { syscall(SYS_clock_settime, 0, nullptr); });
+}
+
+TEST(Jail, LandlockAloneOpensNothing) {
+  pid_t child = fork();
+  if (child == 0) {
+    auto abi = shut_files();
+    if (!abi) _exit(1);
+    if (*abi == 0) _exit(0);  // a kernel without Landlock
+    if (open("/etc/passwd", O_RDONLY) != -1 || errno != EACCES) _exit(2);
+    if (open("/tmp", O_RDONLY | O_DIRECTORY) != -1) _exit(3);
+    if (mkdir("/tmp/nora-landlock-test", 0700) == 0) _exit(4);
+    if (*abi >= 4) {
+      int s = socket(AF_INET, SOCK_STREAM, 0);
+      sockaddr_in a{};
+      a.sin_family = AF_INET;
+      a.sin_port = htons(1);
+      a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+      if (connect(s, reinterpret_cast<sockaddr*>(&a), sizeof a) != -1 || errno != EACCES) _exit(5);
+    }
+    _exit(0);
+  }
+  int status = 0;
+  waitpid(child, &status, 0);
+  EXPECT_EQ(status, 0);
 }
 
 TEST(Jail, HonestWorkGoesOn) {

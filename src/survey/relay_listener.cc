@@ -5,11 +5,11 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 #include <vector>
-
-#include "base/escape.h"
 
 namespace nora::survey {
 namespace {
@@ -20,18 +20,36 @@ constexpr std::string_view relay_path = "/nora-relay/";
 
 struct Client {
   Fd fd;
+  Ip peer;
   std::string in;
   Span since;
 };
 
+Ip address(const sockaddr_storage& from) {
+  if (from.ss_family == AF_INET) return Ip::v4(ntohl(reinterpret_cast<const sockaddr_in&>(from).sin_addr.s_addr));
+  std::array<std::uint8_t, 16> b{};
+  std::memcpy(b.data(), &reinterpret_cast<const sockaddr_in6&>(from).sin6_addr, 16);
+  return Ip::v6(b);
+}
+
+// Head and, for a POST, as much body as it announces.
+bool whole(std::string_view request) {
+  auto head = request.find("\r\n\r\n");
+  if (head == std::string_view::npos) return false;
+  if (!request.starts_with("POST ")) return true;
+  std::string lower(request.substr(0, head));
+  std::transform(lower.begin(), lower.end(), lower.begin(), [](unsigned char c) { return c >= 'A' && c <= 'Z' ? c + 32 : c; });
+  auto field = lower.find("\r\ncontent-length:");
+  if (field == std::string::npos) return true;
+  return request.size() - head - 4 >= std::strtoull(lower.c_str() + field + 17, nullptr, 10);
+}
+
 }  // namespace
 
-RelayListener::RelayListener(const law::MandateText& mandate, const SigningKey& key, Env env) : key_(key), env_(env) {
+RelayListener::RelayListener(const law::MandateText& mandate, const SigningKey& key, const ScanPageParts& page, Env env)
+    : page_(mandate, page, env), key_(key), env_(env) {
   for (const auto& l : mandate.listeners)
     if (l.proto == Proto::tcp) listeners_.push_back(l);
-  page_ = "<!doctype html><meta charset=utf-8><title>Survey of stray IoT devices</title><h1>Survey of stray IoT devices</h1><p>" +
-          to_html(mandate.authority) + " - " + to_html(mandate.purpose) + "<p>Legal basis: " + to_html(mandate.legal_basis) +
-          "<p>Contact, also to be left out: " + to_html(mandate.contact) + "<p>The survey never logs in and changes nothing.\n";
 }
 
 RelayListener::~RelayListener() {
@@ -92,27 +110,35 @@ bool RelayListener::seen(std::string_view token) {
   return seen_.with([&](const auto& s) { return s.contains(std::string(token)); });
 }
 
-std::string RelayListener::answer(std::string_view request) {
+std::string RelayListener::answer(std::string_view request, Ip peer) {
+  auto method = request.substr(0, request.find(' '));
   auto path_at = request.find(' ');
   auto path = path_at == std::string_view::npos ? std::string_view() : request.substr(path_at + 1);
   path = path.substr(0, path.find_first_of(" \r\n"));
   if (path.starts_with("http://")) path = path.find('/', 7) == std::string_view::npos ? "/" : path.substr(path.find('/', 7));
-  std::string body = page_, type = "text/html; charset=utf-8";
+  ScanPage::Response out;
   if (path.starts_with(relay_path)) {
+    out.status = 404;
+    out.type = "text/plain";
     auto token = path.substr(relay_path.size());
     bool good = token.size() == 16 &&
                 std::all_of(token.begin(), token.end(), [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });
     if (good) {
-      body = secret(token) + "\n";
-      type = "text/plain";
+      out.status = 200;
+      out.body = secret(token) + "\n";
       seen_.with([&](auto& s) {
         if (s.size() < max_seen) s.insert(std::string(token));
       });
       env_.log.info("relay proof: token " + std::string(token) + " was asked for");
     }
+  } else {
+    auto head = request.find("\r\n\r\n");
+    out = page_.answer(method, path, head == std::string_view::npos ? std::string_view() : request.substr(head + 4), peer);
   }
-  return "HTTP/1.1 200 OK\r\nContent-Type: " + type + "\r\nContent-Length: " + std::to_string(body.size()) +
-         "\r\nConnection: close\r\n\r\n" + body;
+  return "HTTP/1.1 " + std::to_string(out.status) + (out.status == 200 ? " OK" : " No") + "\r\nContent-Type: " + out.type +
+         "\r\nContent-Length: " + std::to_string(out.body.size()) +
+         "\r\nContent-Security-Policy: default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+         "\r\nX-Content-Type-Options: nosniff\r\nReferrer-Policy: no-referrer\r\nCache-Control: no-store\r\nConnection: close\r\n\r\n" + out.body;
 }
 
 void RelayListener::run() {
@@ -131,8 +157,8 @@ void RelayListener::run() {
         auto n = recv(c.fd.get(), buffer, sizeof buffer, 0);
         if (n <= 0 && errno != EAGAIN) over = true;
         if (n > 0) c.in.append(buffer, static_cast<std::size_t>(n));
-        if (c.in.find("\r\n\r\n") != std::string::npos) {
-          auto out = answer(c.in);
+        if (whole(c.in)) {
+          auto out = answer(c.in, c.peer);
           (void)::send(c.fd.get(), out.data(), out.size(), MSG_NOSIGNAL);
           over = true;
         }
@@ -143,8 +169,10 @@ void RelayListener::run() {
     std::erase_if(clients, [](const Client& c) { return !c.fd; });
     for (std::size_t i = 0; i < sockets_.size(); ++i)
       if (p[i].revents & POLLIN) {
-        Fd fd(accept4(sockets_[i].get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
-        if (fd) clients.push_back({std::move(fd), {}, now});
+        sockaddr_storage from{};
+        socklen_t length = sizeof from;
+        Fd fd(accept4(sockets_[i].get(), reinterpret_cast<sockaddr*>(&from), &length, SOCK_NONBLOCK | SOCK_CLOEXEC));
+        if (fd) clients.push_back({std::move(fd), address(from), {}, now});
       }
   }
 }

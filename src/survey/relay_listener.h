@@ -1,6 +1,6 @@
-// RelayListener: the mandate's own web listener for the P3 proof: a proxy that fetches a token from here has relayed. Used by the engine
-// and the node. Serves two things: /nora-relay/<token> -> a secret that only holders of the party's key can compute; everything else -> who
-// surveys, and why. A thread of its own; at most max_clients at once, 4 s and 4 KiB each. Several processes of the party may run: the first
+// RelayListener: the mandate's own web listener. For the P3 proof: a proxy that fetches /nora-relay/<token> from here has relayed, and got a
+// secret that only holders of the party's key can compute. Everything else is the page of who surveys, and why (scan_page.h). Used by the engine
+// and the node. A thread of its own; at most max_clients at once, 4 s and 4 KiB each. Several processes of the party may run: the first
 // holds the port.
 #pragma once
 
@@ -14,6 +14,7 @@
 #include "base/files.h"
 #include "base/guarded.h"
 #include "law/mandate_text.h"
+#include "survey/scan_page.h"
 
 namespace nora::survey {
 
@@ -21,7 +22,8 @@ inline constexpr std::size_t max_clients = 64;
 
 class RelayListener {
  public:
-  RelayListener(const law::MandateText& mandate, const SigningKey& key, Env env);
+  // What `page` names must outlive the listener.
+  RelayListener(const law::MandateText& mandate, const SigningKey& key, const ScanPageParts& page, Env env);
   ~RelayListener();
   RelayListener(const RelayListener&) = delete;
   // Binds the mandate's TCP listener of this family. Port taken: another process of ours serves it; holding() is then false and that is no
@@ -34,9 +36,9 @@ class RelayListener {
 
  private:
   void run();
-  std::string answer(std::string_view request);
+  std::string answer(std::string_view request, Ip peer);
   std::vector<law::Listener> listeners_;
-  std::string page_;
+  ScanPage page_;
   const SigningKey& key_;
   Env env_;
   std::vector<Fd> sockets_;

@@ -9,7 +9,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <limits>
 #include <map>
 #include <optional>
 #include <queue>
@@ -18,7 +17,9 @@
 #include "law/send.h"
 #include "net/packet_socket.h"
 #include "survey/answer.h"
+#include "survey/holds.h"
 #include "survey/next_hop.h"
+#include "survey/operators.h"
 #include "survey/plan.h"
 #include "survey/rates.h"
 #include "survey/record.h"
@@ -30,14 +31,15 @@ constexpr std::size_t max_deferred = 4096;  // probes of one segment that wait f
 constexpr std::size_t max_retries_per_batch = 32;  // so that the walk goes on whatever waits
 constexpr int batches_per_round = 64;              // then records are written and messages read
 constexpr Span round_sleep = Span::ms(2);   // pacing is by sleeping (survey.md section 8)
-constexpr Span burst = Span::ms(20);        // of the pacer
+constexpr Span burst = Span::ms(10);        // of the pacer
 constexpr Span progress_every = Span::ms(200);
 constexpr Span opt_out_every = Span::seconds(1);
 constexpr std::uint16_t syn_mss = 1460;
 constexpr std::size_t syn6_bytes = 78;         // a SYN with MSS by IPv6
 constexpr std::size_t udp_header_bytes = 62;   // Ethernet, IPv6, UDP
-constexpr std::size_t max_holds = 1u << 16;    // networks that are left alone
-constexpr Span longest_wait = Span::seconds(60);  // a probe waits so long at most; a longer hold refuses it
+constexpr std::size_t max_held = 2000;         // places of one order that are left out because of a hold and ordered again later
+constexpr std::size_t max_operators_bytes = 64u << 20;
+constexpr Span longest_sleep = Span::ms(15);   // so that an order that comes meanwhile is heard
 
 // Holds every UDP source port that a probe can have, and drops what arrives: with a socket there, the kernel does not answer a device's
 // datagram with ICMP port-unreachable. IPv6 sockets serve IPv4 too.
@@ -82,8 +84,8 @@ Result<std::vector<Fd>> hold_udp_ports() {
 struct Pacer {  // token bucket for the whole survey
   double per_us = 0, cap = 1, tokens = 1;
   std::int64_t last_us = 0;
-  Pacer(double pps, std::int64_t now_us) : per_us(pps / 1e6), cap(std::max(1.0, pps * burst.as_seconds())), last_us(now_us) {}
-  void set(double pps, std::int64_t now_us) { *this = Pacer(pps, now_us); }
+  Pacer(double pps, std::int64_t now_us)
+      : per_us(pps / 1e6), cap(std::max(1.0, pps * burst.as_seconds())), tokens(pps > 0 ? 1 : 0), last_us(now_us) {}
   bool take(std::int64_t now_us) {
     tokens = std::min(cap, tokens + static_cast<double>(now_us - last_us) * per_us);
     last_us = now_us;
@@ -92,6 +94,11 @@ struct Pacer {  // token bucket for the whole survey
     return true;
   }
 };
+
+law::Budget::Rates start_rates(const law::MandateText& m) {
+  auto p = probe_rates(m);
+  return {p.rate_total_pps, p.rate_per_24_pps, p.rate_per_target_pps, p.probes_per_target_per_day};
+}
 
 // What of a probe is the same for every target.
 struct Prepared {
@@ -112,6 +119,7 @@ class Sender {
         env_(env),
         permutation_(plan.space.size(), plan.order),
         budget_(probe_rates(mandate.text())),
+        rates_(start_rates(mandate.text())),
         pacer_(survey_pps(mandate.text(), plan.space.networks24()), env.clock.monotonic().us) {
     budget_.use(std::move(ledger));
     for (const auto* slot : plan.space.slots_in_order())
@@ -121,25 +129,21 @@ class Sender {
 
   // One segment: every index is sent once, or counted as refused with its reason.
   Status segment(const json::Object& order, Fd file);
-  // Orders that may come at any time: stop, hold, rate.
-  Status obey(const json::Object& order);
+  // Orders that may come at any time: stop, rate, hold, operators (README.md: messages).
+  Status obey(const json::Object& order, const Fd& file);
   bool stopped() const { return stopped_; }
 
  private:
-  enum class Try { sent, refused, wait, over };
+  enum class Try { sent, refused, wait, held, over };
   struct Job {
     std::uint64_t index = 0;  // place in the walk, or in the list of chosen places
     Point point;
-  };
-  struct Hold {
-    std::int64_t until_us = 0;  // monotonic
-    bool wait = false;          // short: the probe waits; long: it is refused
   };
   Try attempt(const Job& job, Instant now);
   std::size_t build(const Point& point, const Prepared& what, Ip source);
   Status write_records();
   Status look_up();  // messages and opt-outs between rounds
-  const Hold* held(Ip ip);
+  Status set_rates(const json::Object& order);
 
   law::Mandate& mandate_;
   const Plan& plan_;
@@ -150,10 +154,13 @@ class Sender {
   Env env_;
   Permutation permutation_;
   law::Budget budget_;
+  law::Budget::Rates rates_;  // as they are now
+  std::uint32_t operator_percent_ = probe_share_percent;
   Pacer pacer_;
   std::vector<Prepared> prepared_;  // by slot number
   net::SynTemplate syn_;
-  std::map<Prefix, Hold> holds_;  // /24 and /48
+  Holds holds_;
+  Operators operators_;
   std::array<Job, net::send_batch> jobs_;
   // of the running segment
   std::int64_t number_ = 0;
@@ -198,14 +205,6 @@ std::size_t Sender::build(const Point& point, const Prepared& what, Ip source) {
   return net::build_udp(frames_.slot(request.size() + udp_header_bytes), {frames_.mac(), hops_[point.ip.is_v4()]}, f, request);
 }
 
-const Sender::Hold* Sender::held(Ip ip) {
-  auto at = holds_.find(Prefix::of(ip, ip.is_v4() ? 24 : 48));
-  if (at == holds_.end()) return nullptr;
-  if (at->second.until_us > env_.clock.monotonic().us) return &at->second;
-  holds_.erase(at);
-  return nullptr;
-}
-
 Sender::Try Sender::attempt(const Job& job, Instant now) {
   using enum law::Refusal;
   const auto& point = job.point;
@@ -220,15 +219,16 @@ Sender::Try Sender::attempt(const Job& job, Instant now) {
   };
   const auto& what = prepared_[point.slot_number];
   if (what.probe == nullptr) return refuse(probe_not_in_catalogue);
-  if (!holds_.empty()) {
-    if (const auto* hold = held(point.ip)) {
-      if (!hold->wait) return refuse(held_back);
-      wait_ = Span{hold->until_us} - env_.clock.monotonic();
-      return Try::wait;
-    }
-  }
   auto permit = mandate_.permit({point.ip, point.slot->port}, *what.probe, now);
   if (!permit) return refuse(permit.error());
+  if (holds_.size() != 0) {
+    auto wait = holds_.wait(point.ip, env_.clock.monotonic());
+    if (wait == held_for_good) return refuse(backed_off);
+    if (wait.us > 0) return wait_ = wait, Try::held;
+  }
+  if (!operators_.empty()) {
+    if (auto wait = operators_.take(point.ip, env_.clock.monotonic()); wait.us > 0) return wait_ = wait, Try::wait;
+  }
   auto budget = budget_.take(*permit, now);
   if (budget.refusal != none) return refuse(budget.refusal);
   if (budget.wait.us > 0) {
@@ -249,27 +249,53 @@ Status Sender::write_records() {
   return {};
 }
 
-Status Sender::obey(const json::Object& order) {
+Status Sender::set_rates(const json::Object& order) {
+  const auto& m = mandate_.text();
+  // Never above the mandate; what is not named stays.
+  auto field = [&](const char* name, std::uint32_t& value, std::uint32_t most) {
+    auto v = json::int_or(order, name, -1);
+    if (v >= 0) value = static_cast<std::uint32_t>(std::min<std::int64_t>(v, most));
+  };
+  field("pps", rates_.total_pps, m.rate_total_pps);
+  field("per_24_pps", rates_.per_24_pps, m.rate_per_24_pps);
+  field("per_target_pps", rates_.per_target_pps, m.rate_per_target_pps);
+  field("per_target_day", rates_.per_target_day, m.probes_per_target_per_day);
+  field("operator_percent", operator_percent_, 100);
+  budget_.set(rates_);
+  operators_.share(operator_percent_);
+  pacer_ = Pacer(rates_.total_pps, env_.clock.monotonic().us);
+  return channel_.send({{"op", "rate"},
+                        {"pps", rates_.total_pps},
+                        {"per_24_pps", rates_.per_24_pps},
+                        {"per_target_pps", rates_.per_target_pps},
+                        {"per_target_day", rates_.per_target_day},
+                        {"operator_percent", operator_percent_}});
+}
+
+Status Sender::obey(const json::Object& order, const Fd& file) {
   auto op = json::string_or(order, "op");
   if (op == "stop") {
     stopped_ = true;
-  } else if (op == "rate") {
-    NORA_TRY(auto pps, json::get_int(order, "pps"));
-    // Never above what the mandate gives to probes and conversations together.
-    pacer_.set(std::clamp<double>(static_cast<double>(pps), 1, mandate_.text().rate_total_pps), env_.clock.monotonic().us);
-  } else if (op == "hold") {
+    return {};
+  }
+  if (op == "rate") return set_rates(order);
+  if (op == "hold") {
     NORA_TRY(auto text, json::get_string(order, "prefix"));
     NORA_TRY(auto prefix, Prefix::parse(text));
-    if (prefix.length() != (prefix.is_v4() ? 24 : 48)) return fail(Code::bad_input, "a hold is for a /24 or a /48, not " + text);
-    auto ms = json::int_or(order, "for_ms", -1);  // none: for the rest of the survey
-    auto until = ms < 0 ? std::numeric_limits<std::int64_t>::max() : (env_.clock.monotonic() + Span::ms(ms)).us;
-    if (ms == 0) holds_.erase(prefix);
-    else if (holds_.size() < max_holds) holds_[prefix] = {until, ms >= 0 && Span::ms(ms) <= longest_wait};
-    else return fail(Code::failed, "more than " + std::to_string(max_holds) + " networks are held back", "something is wrong between here and there: stop and look");
-  } else {
-    return fail(Code::bad_input, "the sender does not know the order " + op.substr(0, 20));
+    NORA_TRY(auto for_ms, json::get_int(order, "for_ms"));
+    if (!Holds::fits(prefix)) return fail(Code::bad_input, "a hold is for a /24, /32, /48 or /128, not " + text);
+    if (!holds_.set(prefix, for_ms, env_.clock.monotonic()))
+      return fail(Code::failed, "more than " + std::to_string(Holds::max_holds) + " networks are held back", "something is wrong on the way: stop and look");
+    return {};
   }
-  return {};
+  if (op == "operators") {
+    if (!file) return fail(Code::bad_input, "the sender was not given the file of operators");
+    NORA_TRY(auto text, read_file("/proc/self/fd/" + std::to_string(file.get()), max_operators_bytes));
+    NORA_TRY(operators_, Operators::parse(text, static_cast<std::uint32_t>(json::int_or(order, "default_pps", 0))));
+    operators_.share(operator_percent_);
+    return {};
+  }
+  return fail(Code::bad_input, "the sender does not know the order " + op.substr(0, 20));
 }
 
 Status Sender::look_up() {
@@ -284,8 +310,11 @@ Status Sender::look_up() {
     last_progress_ = now;
     NORA_CHECK(channel_.send({{"op", "progress"}, {"n", number_}, {"sent", frames_.sent() - sent_before_}, {"refused", refused_}}));
   }
-  NORA_TRY(auto message, channel_.receive(0));
-  if (message) NORA_CHECK(obey(message->body));
+  for (int i = 0; i < 16; ++i) {
+    NORA_TRY(auto message, channel_.receive(0));
+    if (!message) break;
+    NORA_CHECK(obey(message->body, message->fd));
+  }
   return {};
 }
 
@@ -319,6 +348,8 @@ Status Sender::segment(const json::Object& order, Fd file) {
   sent_before_ = frames_.sent();
   using Due = std::pair<std::int64_t, std::uint64_t>;  // monotonic us, index
   std::priority_queue<Due, std::vector<Due>, std::greater<>> deferred;
+  std::vector<std::uint64_t> held;
+  auto place = [&](std::uint64_t index) { return chosen.empty() ? index : chosen[index]; };
   auto next = from;
   bool over = false;
   while (!over && !stopped_ && (next < to || !deferred.empty())) {
@@ -341,7 +372,7 @@ Status Sender::segment(const json::Object& order, Fd file) {
         } else {
           job.index = next++;
         }
-        job.point = plan_.space.at(permutation_.at(chosen.empty() ? job.index : chosen[job.index]));
+        job.point = plan_.space.at(permutation_.at(place(job.index)));
         mandate_.prefetch(job.point.ip);
         budget_.prefetch(job.point.ip);
       }
@@ -349,7 +380,8 @@ Status Sender::segment(const json::Object& order, Fd file) {
       for (std::size_t i = 0; i < n; ++i) {
         auto tried = over ? Try::over : attempt(jobs_[i], now);
         if (tried == Try::over) over = true;
-        if (tried == Try::wait) deferred.emplace(now_us + std::max<std::int64_t>(wait_.us, 200), jobs_[i].index);
+        if (tried == Try::held && held.size() < max_held) held.push_back(place(jobs_[i].index));
+        else if (tried == Try::wait || tried == Try::held) deferred.emplace(now_us + std::max<std::int64_t>(wait_.us, 200), jobs_[i].index);
         if (tried != Try::sent) pacer_.tokens += 1;
       }
     }
@@ -359,7 +391,7 @@ Status Sender::segment(const json::Object& order, Fd file) {
     if (!paced) continue;
     auto sleep = round_sleep;
     auto now_us = env_.clock.monotonic().us;
-    if (next >= to && deferred.top().first > now_us) sleep.us = std::clamp<std::int64_t>(deferred.top().first - now_us, 200, 50'000);
+    if (next >= to && deferred.top().first > now_us) sleep.us = std::clamp<std::int64_t>(deferred.top().first - now_us, 200, longest_sleep.us);
     env_.clock.sleep(sleep);
   }
   NORA_CHECK(write_records());
@@ -375,6 +407,11 @@ Status Sender::segment(const json::Object& order, Fd file) {
                     {"reasons", std::move(reasons)},
                     {"sha256", to_hex(hash_.finish())},
                     {"complete", !over && !stopped_}};
+  if (!held.empty()) {
+    json::Array places;
+    for (auto p : held) places.push_back(p);
+    done["held"] = std::move(places);
+  }
   if (over_ != law::Refusal::none) done["why"] = std::string(law::sentence(over_));
   return channel_.send(done);
 }
@@ -414,14 +451,18 @@ Status serve(const SenderOptions& options, Channel& channel, Env env) {
   }
   NORA_TRY(auto ledger, law::DailyLedger::open(options.daily, env.clock.now()));
   NORA_CHECK(drop_rights(frames.path() == "live"));
-  NORA_CHECK(channel.send({{"op", "ready"}, {"iface", options.iface}, {"send", std::string(frames.path())}, {"why", frames.fell_back()}}, ring.fd()));
+  NORA_CHECK(channel.send({{"op", "ready"},
+                           {"iface", options.iface},
+                           {"can", json::Array{"rate", "hold", "operators"}},
+                           {"path", std::string(frames.path())},
+                           {"why", frames.fell_back()}}, ring.fd()));
 
   Sender sender(mandate, catalogue, plan, key, std::move(frames), std::move(hops), channel, std::move(ledger), env);
   while (!sender.stopped()) {
     NORA_TRY(auto message, channel.receive(-1));
     if (!message) continue;
     if (json::string_or(message->body, "op") == "segment") NORA_CHECK(sender.segment(message->body, std::move(message->fd)));
-    else NORA_CHECK(sender.obey(message->body));
+    else NORA_CHECK(sender.obey(message->body, message->fd));
   }
   return {};
 }
