@@ -4,6 +4,7 @@
 
 #include "app/demo.h"
 #include "base/files.h"
+#include "base/json.h"
 #include "neighbourhood/network.h"
 #include "neighbourhood/plan.h"
 
@@ -100,7 +101,9 @@ void demo_mandate(DemoSession& s) {
     NORA_CHECK(s.wait_file(status, "wall"));
     NORA_CHECK(s.serve("wire-count", "core", {"nora-neighbour", "wire-count", "wall0", mandate, (s.state() / "wire.json").string()}));
     NORA_CHECK(s.wait_file(s.state() / "wire.json", "wire-count"));
-    return std::string("nft filter at the far end of the sender's cable, made from the mandate by its own parser; a counter of its own behind it");
+    NORA_TRY(auto text, read_file(status));
+    NORA_TRY(auto wall, json::parse_object(text));
+    return fmt::format("{} filter at the far end of the sender's cable, made from the mandate by its own parser; a counter of its own behind it", json::string_or(wall, "kind"));
   });
 }
 
