@@ -1,4 +1,4 @@
-// `nora scan plan|run|resume|node|status`: surveys under a mandate. Thin: the engine does the work (src/survey/engine.h).
+// `nora scan plan|run|resume|node|status|audit`: surveys under a mandate. Thin: the engine does the work (src/survey/engine.h).
 #include <signal.h>
 #include <unistd.h>
 
@@ -16,6 +16,7 @@
 #include "survey/engine.h"
 #include "survey/journal.h"
 #include "survey/node.h"
+#include "survey/wire_audit.h"
 
 namespace nora::app {
 namespace {
@@ -36,7 +37,7 @@ void watch_signals() {
 
 struct ScanOptions {
   std::string mandate, roots, law_dir, catalogue, dir, iface, store, audit, key, party, wall_status, targets6, opt_out_page, kind = "full", name,
-                                                                                                               progress, send = "auto";
+                                                                                                               progress, send = "auto", pcap;
   std::vector<std::string> opt_out;
   std::vector<std::uint16_t> ports;
   std::vector<std::string> only;
@@ -393,6 +394,36 @@ Result<int> do_node(Run& run, ScanOptions& o) {
   return 0;
 }
 
+// What a capture of a run holds, judged by a reading of the mandate's text that is not law's own. The mandate may have expired since.
+Result<int> do_audit(Run& run, ScanOptions& o) {
+  if (o.law_dir.empty()) o.law_dir = data_dir() + "/law";
+  if (o.catalogue.empty()) o.catalogue = data_dir() + "/probes/catalogue.tsv";
+  law::MandateFiles files;
+  files.mandate = o.mandate;
+  files.roots = o.roots;
+  files.law_dir = o.law_dir;
+  files.catalogue = o.catalogue;
+  for (const auto& f : o.opt_out) files.opt_outs.emplace_back(f);
+  NORA_TRY([[maybe_unused]] auto verified, law::Mandate::load(files));  // signatures, catalogue hash
+  NORA_TRY(auto text, read_file(o.mandate));
+  NORA_TRY(auto mandate, MandateReading::read(text));
+  NORA_TRY(auto tsv, read_file(o.catalogue));
+  NORA_TRY(auto catalogue, Catalogue::parse(tsv));
+  NORA_TRY(auto counts, audit_capture(o.pcap, mandate, catalogue));
+  const bool clean = counts.outside == 0 && counts.datagrams_outside_catalogue == 0 && counts.credential_bytes == 0;
+  if (run.json) {
+    std::printf("%s\n", survey::to_json(counts).c_str());
+  } else {
+    std::printf("%llu frames of the survey: %llu outside the mandate, %llu of %llu datagrams outside the catalogue, %llu credential bytes\n",
+                static_cast<unsigned long long>(counts.frames), static_cast<unsigned long long>(counts.outside),
+                static_cast<unsigned long long>(counts.datagrams_outside_catalogue), static_cast<unsigned long long>(counts.datagrams),
+                static_cast<unsigned long long>(counts.credential_bytes));
+    for (const auto& [target, n] : counts.outside_targets)
+      std::printf("outside: %s, %llu frame(s)\n", to_terminal(target).c_str(), static_cast<unsigned long long>(n));
+  }
+  return clean ? 0 : 1;
+}
+
 }  // namespace
 
 void add_scan(CLI::App& root, Run& run) {
@@ -447,6 +478,16 @@ void add_scan(CLI::App& root, Run& run) {
     c->add_option("--name", o->name, "name of this node in leases");
     c->footer(
         "Example: nora scan node --mandate mandate.txt --roots roots.txt --dir /var/lib/nora/node --iface eth0 --store sqlite:center.db");
+  }
+  {
+    auto [c, o] = verb("audit", "Judge a capture of a survey: frames outside the mandate, bytes outside the catalogue, credentials", do_audit);
+    mandate_flags(c, o);
+    c->add_option("--pcap", o->pcap, "capture at the far end of the scan interface's cable, whole frames (tcpdump -s 0)")->required();
+    c->footer(
+        "Example: nora scan audit --mandate mandate.txt --roots roots.txt --pcap run.pcap\n"
+        "--json: frames, inside, outside, arp, nd, icmp, reset, listener, other, credential_bytes, datagrams, datagrams_outside_catalogue, "
+        "bytes_outside_catalogue, outside_targets.\nConversations over TCP are judged by place and for credentials; their words are not compared.\n"
+        "A tap on the scan interface itself sees no probe: such a capture is refused.\nExit: 0 clean, 1 something is outside, or the capture proves nothing.");
   }
   {
     auto [c, o] = verb("status", "How far a survey is", [](Run& r, ScanOptions& s) { return do_status(r, s); });

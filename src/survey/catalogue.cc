@@ -61,6 +61,7 @@ Result<Catalogue> Catalogue::parse(std::string_view tsv) {
     if (cells[5] != "-") {
       if (cells[1] != "udp") return fail(Code::bad_input, place + ": only a udp probe may have request bytes");
       request.raw = true;
+      request.social = cells[4] == "1";
       for (auto text : split(cells[2], ',')) {
         auto port = parse_port(text);
         if (!port) return fail(Code::bad_input, place + ": " + port.error().what);

@@ -25,6 +25,7 @@ struct Request {
   std::string id;
   bool raw = false;         // sent as one datagram by nora-sender; otherwise a conversation (script.h) or a SYN
   bool any_port = false;    // the answer may come from another port than the one that was asked
+  bool social = false;      // a control probe
   bool credential = false;  // never sent: law::Mandate::permit refuses it
   std::vector<std::uint16_t> ports;
   Bytes answer_begins;      // what every answer of this protocol begins with; empty: unknown

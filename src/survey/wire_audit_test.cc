@@ -1,12 +1,16 @@
 // The witness must see what it is there for: frames outside the mandate, and credentials in any of their forms.
-#include "neighbourhood/wire_count.h"
+#include "survey/wire_audit.h"
 
 #include <gtest/gtest.h>
 
-#include "base/bytes.h"
-#include "base/ip.h"
+#include <unistd.h>
 
-namespace nora::neighbourhood {
+#include "base/bytes.h"
+#include "base/files.h"
+#include "base/ip.h"
+#include "net/pcap_file.h"
+
+namespace nora::survey {
 namespace {
 
 constexpr std::string_view mandate_text =
@@ -67,7 +71,7 @@ WireCounts judged(const Packet& p) {
   return c;
 }
 
-TEST(wire_count, knows_inside_from_outside) {
+TEST(WireAudit, knows_inside_from_outside) {
   EXPECT_EQ(judged({.target = "203.0.113.7"}).inside, 1u);
   EXPECT_EQ(judged({.target = "203.0.113.127"}).inside, 1u);
   EXPECT_EQ(judged({.target = "203.0.113.128"}).outside, 1u);
@@ -81,19 +85,19 @@ TEST(wire_count, knows_inside_from_outside) {
   EXPECT_EQ(judged({.source = "2001:db8:0:10::10", .target = "2001:db8:2000::1"}).outside, 1u);
 }
 
-TEST(wire_count, control_port_only_where_the_mandate_names_it) {
+TEST(WireAudit, control_port_only_where_the_mandate_names_it) {
   EXPECT_EQ(judged({.target = "198.51.100.130", .port = 502}).inside, 1u);
   EXPECT_EQ(judged({.target = "203.0.113.7", .port = 502}).outside, 1u);
 }
 
-TEST(wire_count, counts_apart_what_is_no_probe) {
+TEST(WireAudit, counts_apart_what_is_no_probe) {
   EXPECT_EQ(judged({.target = "203.0.113.7", .flags = 0x04}).reset, 1u);
   EXPECT_EQ(judged({.target = "203.0.113.98", .flags = 0x04}).outside, 1u);
   EXPECT_EQ(judged({.target = "203.0.113.7", .source_port = 8088, .port = 50000, .flags = 0x12}).listener, 1u);
   EXPECT_EQ(judged({.target = "203.0.113.7", .source_port = 8088, .port = 50000, .flags = 0x02}).outside, 1u);
 }
 
-TEST(wire_count, sees_credentials_in_every_form) {
+TEST(WireAudit, sees_credentials_in_every_form) {
   auto bytes = [](int port, std::string payload, int proto = 6) {
     return judged({.target = "203.0.113.7", .proto = proto, .port = port, .flags = 0x18, .payload = std::move(payload)}).credential_bytes;
   };
@@ -109,7 +113,59 @@ TEST(wire_count, sees_credentials_in_every_form) {
   EXPECT_GT(bytes(1883, to_string(*from_hex("101100044d51545404c2003c00016e0001610001 62"))), 0u);
 }
 
-TEST(wire_count, a_mandate_without_range_is_no_mandate) { EXPECT_FALSE(MandateReading::read("nora-mandate: 1\nport: tcp 80\n\n")); }
+TEST(WireAudit, a_mandate_without_range_is_no_mandate) { EXPECT_FALSE(MandateReading::read("nora-mandate: 1\nport: tcp 80\n\n")); }
+
+// A capture of two cards: ours sends what is asked of it, and then what it should not.
+TEST(WireAudit, ACaptureIsJudgedFrameByFrame) {
+  const auto catalogue = *Catalogue::parse(*read_file(std::string(NORA_SOURCE_DIR) + "/data/probes/catalogue.tsv"));
+  const auto mandate = *MandateReading::read(
+      "nora-mandate: 1\nsource: 192.0.2.10\nrange: 203.0.113.0/25\nsocial-impact: 203.0.113.64/28\nport: udp 53\nport: udp 161\nport: udp 9600\n\n— a AAAA\n");
+  const auto folder = std::filesystem::temp_directory_path() / ("wire-audit-" + std::to_string(::getpid()));
+  std::filesystem::create_directories(folder);
+  const auto file = folder / "x.pcap";
+  auto audit = [&](const std::vector<Bytes>& frames) {
+    auto out = net::PcapWriter::create(file);
+    for (const auto& f : frames) EXPECT_TRUE(out->add(Instant::seconds(1), f));
+    EXPECT_TRUE(out->close());
+    return audit_capture(file, mandate, catalogue);
+  };
+  auto probe = [&](std::string_view id, std::string target, int port) {
+    Token t;
+    t.bytes.fill(0x5a);
+    auto bytes = catalogue.find(id)->render(t, *Ip::parse(target), *Ip::parse("192.0.2.10"));
+    return frame({.target = std::move(target), .proto = 17, .port = port, .payload = to_string(bytes)});
+  };
+  auto answer = frame({.source = "203.0.113.7", .target = "192.0.2.10", .proto = 17, .source_port = 53, .port = 61000, .payload = "anything"});
+  answer[6] = 0x04;  // another card
+
+  auto good = audit({probe("dns-version", "203.0.113.7", 53), answer, probe("fins", "203.0.113.70", 9600)});
+  ASSERT_TRUE(good) << good.error().text();
+  EXPECT_EQ(good->frames, 2u);
+  EXPECT_EQ(good->inside, 2u);
+  EXPECT_EQ(good->datagrams, 2u);
+  EXPECT_EQ(good->outside + good->bytes_outside_catalogue + good->credential_bytes, 0u);
+
+  auto other_bytes = frame({.target = "203.0.113.7", .proto = 17, .port = 53, .payload = "hello"});
+  auto spoofed = frame({.source = "198.51.100.1", .target = "203.0.113.7", .proto = 17, .port = 53, .payload = "x"});
+  auto bad = audit({probe("dns-version", "203.0.113.7", 53), other_bytes, probe("dns-version", "203.0.113.7", 161), spoofed,
+                    probe("fins", "203.0.113.7", 9600), probe("snmp-public", "203.0.113.7", 161), probe("dns-version", "203.0.113.200", 53)});
+  ASSERT_TRUE(bad);
+  EXPECT_EQ(bad->datagrams_outside_catalogue, 2u) << "other bytes, and a request of another port";
+  EXPECT_EQ(bad->bytes_outside_catalogue, 5u + 30u);
+  EXPECT_EQ(bad->outside, 3u) << "another source on our card, a control probe, a target out of range";
+  EXPECT_EQ(bad->credential_bytes, 6u);
+
+  EXPECT_FALSE(audit({answer})) << "nothing of ours is no proof";
+  Bytes arp(12, 0x02);
+  put_u16be(arp, 0x0806);
+  arp.resize(60, 0);
+  auto ping = frame({.target = "203.0.113.7", .proto = 1});
+  auto none = audit({arp, ping, answer});
+  ASSERT_FALSE(none) << "frames of ours, and no probe among them: what a tap on the sender's own interface gives";
+  EXPECT_NE(none.error().what.find("no probe"), std::string::npos) << none.error().text();
+  EXPECT_FALSE(audit_capture(folder / "missing", mandate, catalogue));
+  std::filesystem::remove_all(folder);
+}
 
 }  // namespace
-}  // namespace nora::neighbourhood
+}  // namespace nora::survey
