@@ -73,6 +73,7 @@ Result<DailyLedger> DailyLedger::open(std::filesystem::path folder, Instant now)
 Status DailyLedger::begin_day(std::int64_t day) {
   if (day == day_) return {};
   if (counts_) ::munmap(std::exchange(counts_, nullptr), all_bytes);
+  day_ = -1;  // until the new day's counts are there: no day has any
   file_ = Fd();
   six_.clear();
   present_.assign(65536, false);

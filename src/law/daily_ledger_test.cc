@@ -99,6 +99,17 @@ TEST_F(Ledger, OldDaysGoAndDamageIsTold) {
   EXPECT_FALSE(DailyLedger::open(dir / "d", now));
 }
 
+TEST_F(Ledger, ADayThatCannotBeginRefusesAndLeavesNoCountBehind) {
+  DailyLedger ledger = open();
+  EXPECT_EQ(ledger.take(a, 1, 10, now), Taken::yes);
+  std::ofstream(dir / "d/v4-2026-11-27") << "damaged";
+  EXPECT_EQ(ledger.take(a, 1, 10, now + Span::days(1)), Taken::cannot_be_kept);
+  EXPECT_EQ(ledger.count(a, now), 0u) << "the day before is gone, and asking for it is no fault";
+  EXPECT_EQ(ledger.take(a, 1, 10, now + Span::days(1)), Taken::cannot_be_kept);
+  std::filesystem::remove(dir / "d/v4-2026-11-27");
+  EXPECT_EQ(ledger.take(a, 1, 10, now + Span::days(1)), Taken::yes);
+}
+
 TEST_F(Ledger, AFullDiskRefusesAndDoesNotKill) {
   const int code = net::in_namespace("true", [&] {
     if (::unshare(CLONE_NEWNS) != 0 || ::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 || ::mount("none", dir.c_str(), "tmpfs", 0, "size=256k") != 0) return 1;

@@ -142,6 +142,7 @@ Refusal FrameSender::send(Permit&& permit, std::size_t length, Instant now) {
 
 Refusal FrameSender::send(Permit&& permit, ByteView frame, Instant now) {
   if (frame.size() > net::max_frame_bytes) {
+    static_cast<void>(Permit(std::move(permit)));  // used up all the same
     ++refused_;
     return Refusal::frame_malformed;
   }

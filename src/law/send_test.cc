@@ -113,6 +113,19 @@ TEST_P(EveryPath, LargeAndSmallFramesArriveWholeAndInOrder) {
   EXPECT_EQ(code, 0);
 }
 
+TEST_P(EveryPath, APermitIsUsedUpAlsoByAFrameThatIsTooLong) {
+  const int code = net::in_namespace("ip link add va type veth peer name vb; ip link set va up; ip link set vb up", [] {
+    Fixture f;
+    auto sender = FrameSender::open("va", GetParam());
+    if (!sender) return 1;
+    Permit permit = f.permit();
+    const Bytes long_frame(net::max_frame_bytes + 1);
+    if (sender->send(std::move(permit), ByteView(long_frame), now) != Refusal::frame_malformed) return 2;
+    return sender->send(std::move(permit), f.tcp(good), now) == Refusal::permit_expired && sender->refused() == 2 ? 0 : 3;  // NOLINT(bugprone-use-after-move)
+  });
+  EXPECT_EQ(code, 0);
+}
+
 TEST_P(EveryPath, OnlyWhatThePermitCoversReachesTheWire) {
   const int code = net::in_namespace("ip link add va type veth peer name vb; ip link set va up; ip link set vb up", [] {
     Fixture f;

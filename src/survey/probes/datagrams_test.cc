@@ -8,6 +8,7 @@
 #include "survey/catalogue.h"
 #include "survey/probes/datagrams.h"
 #include "survey/probes/parse.h"
+#include "survey/probes/test_mutate.h"
 
 namespace nora::survey {
 namespace {
@@ -336,23 +337,7 @@ TEST(Datagrams, HostileAnswersStayBounded) {
       hex("81 0a 0022 01 28 0001 ff 05 30 02 0c 0c 02000001 19 46 3e 75 fe ffff 00"), hex("01 00 ffff 02 ffff 44d9"),
       to_bytes("<s:Envelope><d:ProbeMatches><d:Types"), to_bytes("d1:rd2:id20:aae1:v4:T1:y1:re"), hex("0101 0028 2112a442 00 8022 ffff")};
   for (int i = 0; i < 60'000; ++i) {
-    Bytes bytes = seeds[random() % seeds.size()];
-    for (int k = static_cast<int>(random() % 6); k > 0 && !bytes.empty(); --k) {
-      auto at = random() % bytes.size();
-      switch (random() % 4) {
-        case 0:
-          bytes[at] = static_cast<std::uint8_t>(random());
-          break;
-        case 1:
-          bytes.insert(bytes.begin() + static_cast<std::ptrdiff_t>(at), static_cast<std::uint8_t>(random()));
-          break;
-        case 2:
-          bytes.erase(bytes.begin() + static_cast<std::ptrdiff_t>(at));
-          break;
-        default:
-          bytes.resize(at);
-      }
-    }
+    auto bytes = mutated(seeds[random() % seeds.size()], random);
     auto p = ask(probes[random() % probes.size()], {bytes, bytes});
     ASSERT_LE(p.keys.size(), max_keys);
     ASSERT_LE(p.bytes.size(), max_item_bytes);

@@ -7,6 +7,7 @@
 #include "survey/probes/banners.h"
 #include "survey/probes/http.h"
 #include "survey/probes/parse.h"
+#include "survey/probes/test_mutate.h"
 
 namespace nora::survey {
 namespace {
@@ -402,23 +403,7 @@ TEST(Hostile, MutatedRepliesStayBounded) {
                           "http-relay",  "ipp",           "modbus", "upnp",      "dns-recursion", "dns-version",
                           "ntp-readvar", "snmpv3-engine", "ssdp",   "coap-core", "natpmp"};
   for (int i = 0; i < 40'000; ++i) {
-    Bytes bytes = seeds[random() % seeds.size()];
-    for (int k = static_cast<int>(random() % 6); k > 0 && !bytes.empty(); --k) {
-      auto at = random() % bytes.size();
-      switch (random() % 4) {
-        case 0:
-          bytes[at] = static_cast<std::uint8_t>(random());
-          break;
-        case 1:
-          bytes.insert(bytes.begin() + static_cast<std::ptrdiff_t>(at), static_cast<std::uint8_t>(random()));
-          break;
-        case 2:
-          bytes.erase(bytes.begin() + static_cast<std::ptrdiff_t>(at));
-          break;
-        default:
-          bytes.resize(at);
-      }
-    }
+    auto bytes = mutated(seeds[random() % seeds.size()], random);
     auto p = parse(item(probes[random() % std::size(probes)], {bytes, bytes}, 80));
     ASSERT_LE(p.keys.size(), max_keys);
     ASSERT_LE(p.bytes.size(), max_item_bytes);
