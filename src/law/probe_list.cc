@@ -10,7 +10,7 @@
 
 namespace nora::law {
 namespace {
-constexpr std::size_t columns_needed = 5, marks_column = 7, max_ports = 64;
+constexpr std::size_t columns_needed = 5, marks_column = 7, max_ports = 256;
 }  // namespace
 
 std::string_view name(ProbeClass c) {
@@ -46,7 +46,7 @@ Result<ProbeList> ProbeList::parse(std::string_view tsv) {
       for (const auto port_text : split(c[2], ',')) {
         const auto port = parse_port(port_text);
         if (!port) return wrong(port.error().what);
-        if (p.ports.size() >= max_ports) return wrong("more than 64 ports");
+        if (p.ports.size() >= max_ports) return wrong("more than 256 ports");
         p.ports.push_back(port->value);
       }
     }

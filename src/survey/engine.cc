@@ -42,7 +42,7 @@ void EngineRun::abandon_conversations() {
 bool EngineRun::allowed(Ip ip, std::uint16_t port, std::string_view probe) const {
   const auto* info = mandate_.probes().find(probe);
   if (info == nullptr) return false;
-  if (probe == "http-relay" && (shared_.relay == nullptr || shared_.relay->url(ip.is_v4(), "x").empty())) return false;
+  if (is_relay_test(probe) && (shared_.relay == nullptr || shared_.relay->url(ip.is_v4(), "x").empty())) return false;
   return mandate_.permit({ip, port}, *info, env_.clock.now()).has_value();
 }
 

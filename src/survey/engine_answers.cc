@@ -120,7 +120,7 @@ void EngineRun::flush_gathers(bool all) {
 }
 
 void EngineRun::visit_more() {
-  while (grabber_.running() < max_conversations && !parser_.full()) {
+  while (grabber_.has_room() && !parser_.full()) {
     auto visit = visits_.next(now());
     if (!visit) return;
     const auto* probe = mandate_.probes().find(visit->probe);
@@ -143,16 +143,8 @@ void EngineRun::visit_more() {
       visits_.postpone(std::move(*visit), now() + budget.wait);
       continue;
     }
-    ScriptSpec spec;
-    spec.probe = visit->probe;
-    spec.ip = visit->ip;
-    spec.port = visit->port;
-    spec.own = permit->source().text();
-    spec.path = visit->path;
-    spec.ssh_allowed = allowed(visit->ip, visit->port, "ssh");
-    spec.rfb_allowed = allowed(visit->ip, visit->port, "rfb");
-    spec.describe_allowed = allowed(visit->ip, visit->port, "rtsp-describe");
-    if (visit->probe == "http-relay") {
+    auto spec = visits_.spec_of(*visit, permit->source());
+    if (is_relay_test(visit->probe)) {
       std::uint8_t token[8];
       env_.random.fill(token);
       visit->token = to_hex(token);
@@ -189,6 +181,8 @@ void EngineRun::conversation_ended(Grabbed&& g) {
     g.parts.resize(1);
     g.parts.push_back(to_bytes(shared_.relay->secret(visit.token)));
     g.parts.push_back(shared_.relay->seen(visit.token) ? to_bytes("seen") : Bytes{});
+  } else if (visit.probe == "socks4-relay") {
+    g.parts.insert(g.parts.begin(), {to_bytes(shared_.relay->secret(visit.token)), shared_.relay->seen(visit.token) ? to_bytes("seen") : Bytes{}});
   }
   Item item{visit.probe, visit.ip.text(), visit.port, g.parts};
   ++on_the_way_;

@@ -139,14 +139,15 @@ TEST(Jail, TheWorkerParsesInside) {
   std::uint8_t chunk[65536];
   for (ssize_t n; (n = read(pair[0], chunk, sizeof chunk)) > 0;) {
     buffer.insert(buffer.end(), chunk, chunk + n);
-    bool malformed = false;
-    while (auto body = next_frame(buffer, malformed)) {
+    FrameReader frames(buffer);
+    while (auto body = frames.next()) {
       auto result = decode_result(*body);
       ASSERT_TRUE(result);
       EXPECT_EQ(result->id, static_cast<std::uint64_t>(got++));
       ASSERT_NE(result->parsed.find("html_title"), nullptr);
     }
-    ASSERT_FALSE(malformed);
+    ASSERT_FALSE(frames.malformed());
+    buffer.erase(buffer.begin(), buffer.begin() + static_cast<std::ptrdiff_t>(frames.used()));
   }
   writer.join();
   close(pair[0]);

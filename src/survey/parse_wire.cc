@@ -84,6 +84,8 @@ Bytes encode(const WireResult& w) {
   put_short(body, p.redirect);
   put_short(body, p.location_path);
   put_u16be(body, p.location_port);
+  put_short(body, p.control_path);
+  body.push_back(p.control_service);
   body.push_back(static_cast<std::uint8_t>((p.proxy_suspect ? 1 : 0) | (p.printer_suspect ? 2 : 0)));
   return framed(body);
 }
@@ -106,6 +108,8 @@ std::optional<WireResult> decode_result(ByteView body) {
   p.redirect = take_short(r);
   p.location_path = take_short(r);
   p.location_port = r.u16();
+  p.control_path = take_short(r);
+  p.control_service = r.u8();
   auto flags = r.u8();
   p.proxy_suspect = flags & 1;
   p.printer_suspect = flags & 2;
@@ -117,7 +121,10 @@ std::optional<WireResult> decode_result(ByteView body) {
       if (c <= ' ' || c > '~') return false;
     return true;
   };
-  if (!plain(p.protocol, 32) || !plain(p.redirect, 256) || !plain(p.location_path, 256)) return std::nullopt;
+  if (!plain(p.protocol, 32) || !plain(p.redirect, 256) || !plain(p.location_path, 256) || !plain(p.control_path, 256) ||
+      p.control_service > 3)
+    return std::nullopt;
+  if (p.control_path.empty() != (p.control_service == 0) || (!p.control_path.empty() && p.control_path.front() != '/')) return std::nullopt;
   if ((!p.redirect.empty() && p.redirect.front() != '/') || (!p.location_path.empty() && p.location_path.front() != '/'))
     return std::nullopt;
   for (const auto& k : p.keys)
@@ -125,17 +132,17 @@ std::optional<WireResult> decode_result(ByteView body) {
   return out;
 }
 
-std::optional<Bytes> next_frame(Bytes& buffer, bool& malformed) {
-  if (buffer.size() < 4) return std::nullopt;
-  auto n = get_u32be(buffer.data());
+std::optional<ByteView> FrameReader::next() {
+  const auto rest = buffer_.subspan(used_);
+  if (malformed_ || rest.size() < 4) return std::nullopt;
+  const auto n = get_u32be(rest.data());
   if (n > max_frame_body) {
-    malformed = true;
+    malformed_ = true;
     return std::nullopt;
   }
-  if (buffer.size() < 4u + n) return std::nullopt;
-  Bytes out(buffer.begin() + 4, buffer.begin() + 4 + n);
-  buffer.erase(buffer.begin(), buffer.begin() + 4 + n);
-  return out;
+  if (rest.size() < 4u + n) return std::nullopt;
+  used_ += 4u + n;
+  return rest.subspan(4, n);
 }
 
 }  // namespace nora::survey

@@ -27,7 +27,18 @@ Bytes encode(const WireResult& result);
 std::optional<WireItem> decode_item(ByteView body);  // body: without the length; nothing when malformed
 std::optional<WireResult> decode_result(ByteView body);
 
-// Cuts the next whole frame off the front of `buffer`. malformed is set when a length is beyond max_frame_body.
-std::optional<Bytes> next_frame(Bytes& buffer, bool& malformed);
+// Walks over the whole frames at the front of a buffer, which must stay; what used() counts may be cut off afterwards.
+class FrameReader {
+ public:
+  explicit FrameReader(ByteView buffer) : buffer_(buffer) {}
+  std::optional<ByteView> next();               // the body of the next whole frame; nothing: incomplete, or malformed
+  std::size_t used() const { return used_; }
+  bool malformed() const { return malformed_; }  // a length is beyond max_frame_body
+
+ private:
+  ByteView buffer_;
+  std::size_t used_ = 0;
+  bool malformed_ = false;
+};
 
 }  // namespace nora::survey

@@ -10,9 +10,11 @@ namespace {
 TEST(ParseWire, RoundTrip) {
   WireItem item{7, {"http", "203.0.113.7", 80, {to_bytes("a"), {}, to_bytes("ccc")}}};
   auto bytes = encode(item);
-  bool malformed = false;
-  auto body = next_frame(bytes, malformed);
+  FrameReader frames(bytes);
+  auto body = frames.next();
   ASSERT_TRUE(body);
+  EXPECT_EQ(frames.used(), bytes.size());
+  EXPECT_FALSE(frames.next());
   auto back = decode_item(*body);
   ASSERT_TRUE(back);
   EXPECT_EQ(back->id, 7u);
@@ -43,6 +45,10 @@ TEST(ParseWire, WordsThatNoraActsOnMustBePlain) {
   EXPECT_FALSE(accepted([](Parsed& p) { p.redirect = "/a\r\nHost: evil"; }));
   EXPECT_FALSE(accepted([](Parsed& p) { p.redirect = "http://evil"; }));
   EXPECT_FALSE(accepted([](Parsed& p) { p.location_path = "x"; }));
+  EXPECT_TRUE(accepted([](Parsed& p) { p.control_path = "/ctl/IPConn", p.control_service = 1; }));
+  EXPECT_FALSE(accepted([](Parsed& p) { p.control_path = "/ctl/IPConn"; })) << "a path without its service";
+  EXPECT_FALSE(accepted([](Parsed& p) { p.control_path = "/ctl", p.control_service = 4; }));
+  EXPECT_FALSE(accepted([](Parsed& p) { p.control_path = "http://evil", p.control_service = 1; }));
   EXPECT_FALSE(accepted([](Parsed& p) { p.protocol = "a b"; }));
   EXPECT_FALSE(accepted([](Parsed& p) { p.keys.push_back({"a key", ""}); }));
   EXPECT_FALSE(accepted([](Parsed& p) { p.bytes.resize(max_item_bytes + 1); }));
@@ -66,9 +72,9 @@ TEST(ParseWire, MutatedResultsNeverCrash) {
 
 TEST(ParseWire, ALengthBeyondTheLimitIsMalformed) {
   Bytes buffer = *from_hex("ffffffff00");
-  bool malformed = false;
-  EXPECT_FALSE(next_frame(buffer, malformed));
-  EXPECT_TRUE(malformed);
+  FrameReader frames(buffer);
+  EXPECT_FALSE(frames.next());
+  EXPECT_TRUE(frames.malformed());
 }
 
 }  // namespace

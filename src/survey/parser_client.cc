@@ -61,11 +61,13 @@ void ParserClient::feed() {
     out_.insert(out_.end(), bytes.begin(), bytes.end());
     flight_.push_back(std::move(job));
   }
-  while (!out_.empty() && fd_) {
-    auto n = ::send(fd_.get(), out_.data(), out_.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+  std::size_t sent = 0;
+  while (sent < out_.size() && fd_) {
+    auto n = ::send(fd_.get(), out_.data() + sent, out_.size() - sent, MSG_NOSIGNAL | MSG_DONTWAIT);
     if (n <= 0) break;
-    out_.erase(out_.begin(), out_.begin() + n);
+    sent += static_cast<std::size_t>(n);
   }
+  out_.erase(out_.begin(), out_.begin() + static_cast<std::ptrdiff_t>(sent));
 }
 
 // The oldest unanswered item is the one that was being parsed: it is marked; the others are parsed again by the next parser.
@@ -109,21 +111,22 @@ void ParserClient::serve() {
     if (n < 0 && (errno == EAGAIN || errno == EINTR)) break;
     if (n <= 0) return died();
     in_.insert(in_.end(), buffer, buffer + n);
-    bool malformed = false;
-    while (auto frame = next_frame(in_, malformed)) {
+    FrameReader frames(in_);
+    bool bad = false;
+    std::vector<std::pair<Job, Parsed>> ready;  // told after the buffer has been put in order: a listener may submit
+    while (auto frame = frames.next()) {
       auto result = decode_result(*frame);
-      if (!result || flight_.empty() || result->id != flight_.front().id) {
-        kill(pid_, SIGKILL);
-        return died();
-      }
-      starts_in_a_row_ = 0;
+      bad = !result || flight_.empty() || result->id != flight_.front().id;
+      if (bad) break;
       ++served_;
-      auto job = std::move(flight_.front());
+      ready.emplace_back(std::move(flight_.front()), std::move(result->parsed));
       flight_.pop_front();
-      job.done(std::move(job.item), std::move(result->parsed));
-      if (!fd_) return;
     }
-    if (malformed) {
+    bad = bad || frames.malformed();
+    in_.erase(in_.begin(), in_.begin() + static_cast<std::ptrdiff_t>(frames.used()));
+    if (!ready.empty()) starts_in_a_row_ = 0;
+    for (auto& [job, parsed] : ready) job.done(std::move(job.item), std::move(parsed));
+    if (bad) {
       kill(pid_, SIGKILL);
       return died();
     }

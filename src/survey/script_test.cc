@@ -153,10 +153,12 @@ TEST(Script, SshReadsTheHostKeyAndHangsUp) {
 }
 
 TEST(Script, SshWithoutTheKeyExchangeOrThePermitEndsEarlier) {
-  Script old(spec("listen", 22));
-  const auto answer = old.received(ssh_hello("diffie-hellman-group1-sha1"));
+  Script strange(spec("listen", 22));
+  const auto answer = strange.received(ssh_hello("diffie-hellman-group-exchange-sha1,kexguess2@matt.ucc.asn.au"));
   EXPECT_TRUE(answer.done);
   EXPECT_EQ(to_string(answer.send), "SSH-2.0-NoraSurvey\r\n");
+  Script old(spec("listen", 22));
+  EXPECT_GT(old.received(ssh_hello("diffie-hellman-group1-sha1")).send.size(), 300u) << "servers of 2004 know no other exchange";
   auto closed = spec("listen", 22);
   closed.ssh_allowed = false;
   Script none(closed);

@@ -46,14 +46,19 @@ struct Visit {
   bool social = false;
   std::int64_t segment = 0;
   std::string probe;               // of this conversation
-  std::string path = "/";          // http, upnp
-  std::string token;               // http-relay
+  std::string path = "/";          // http, upnp, igd
+  std::string service;             // igd
+  std::string token;               // of a relay test
   std::string key_path;            // the UPnP path under which the journal knows this visit; empty for a port
   std::vector<std::string> tried;  // conversations so far, in order
+  std::vector<std::string> side;   // questions about a page that was understood, still to be asked
   int unanswered = 0;
   bool reported = false;           // a reply of this port was stored
   std::optional<Parsed> fallback;  // bytes that nobody understood
 };
+
+// Does this probe make the device talk to our own listener (P3)? It then needs a token and a running listener.
+bool is_relay_test(std::string_view probe);
 
 class Visits {
  public:
@@ -66,6 +71,8 @@ class Visits {
   std::optional<Visit> next(Span now);     // the device is then busy until conversation_over()
   void postpone(Visit visit, Span until);  // it could not start (budget): the device is free again
   void conversation_over(Ip ip, bool social, Span now);
+  // What the script of this visit needs to know; `source`: our address towards it.
+  ScriptSpec spec_of(const Visit& visit, Ip source) const;
   struct Verdict {
     bool store = false;     // this answer is worth a reply
     bool finished = false;  // nothing more to ask on this port
@@ -75,11 +82,13 @@ class Visits {
   std::size_t waiting() const { return waiting_; }
   Span next_due(Span now) const;
 
-  std::string first_guess(std::uint16_t port) const;
   std::string usual_service(std::uint16_t port) const;  // the word for people: telnet for 23, where the guess is "listen"
 
  private:
+  bool at_home(std::string_view probe, std::uint16_t port) const;  // does the catalogue name this port for it?
+  std::string first_guess(Ip ip, std::uint16_t port) const;
   std::string follow_up(Visit& visit, const std::optional<Parsed>& parsed);
+  void side_questions(Visit& visit, const Parsed& page) const;
   void queue(Visit visit, Span due);
   const law::ProbeList& probes_;
   std::shared_ptr<Courtesy> courtesy_;

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/crypto.h"
+#include "survey/probes/parse.h"
 #include "survey/probes/reader.h"
 
 namespace nora::survey {
@@ -10,7 +11,6 @@ namespace {
 
 constexpr std::uint8_t iac = 255, dont = 254, do_ = 253, wont = 252, will = 251, sb = 250, se = 240;
 constexpr std::size_t max_options = 64;
-constexpr std::uint32_t max_ssh_key_bytes = 4096;  // an RSA-16384 key has about 2 KiB
 
 struct TelnetText {
   std::string text;
@@ -97,32 +97,9 @@ void parse_telnet(Parsed& out, ByteView bytes) {
 
 namespace {
 
-constexpr std::uint8_t ssh_kexinit = 20, ssh_kex_first = 30, ssh_kex_reply = 31;
+constexpr std::uint8_t ssh_kexinit = 20, ssh_kex_reply = 31;
 
-void put_string(Bytes& out, ByteView bytes) {
-  put_u32be(out, static_cast<std::uint32_t>(bytes.size()));
-  out.insert(out.end(), bytes.begin(), bytes.end());
-}
-// A binary packet without encryption (RFC 4253 section 6): padded to 8 bytes, at least 4 bytes of padding.
-void put_packet(Bytes& out, const Bytes& payload) {
-  std::size_t padding = 8 - (payload.size() + 5) % 8;
-  if (padding < 4) padding += 8;
-  put_u32be(out, static_cast<std::uint32_t>(payload.size() + 1 + padding));
-  out.push_back(static_cast<std::uint8_t>(padding));
-  out.insert(out.end(), payload.begin(), payload.end());
-  out.insert(out.end(), padding, 0);
-}
-bool in_list(std::string_view list, std::string_view name) {
-  for (std::size_t at = 0; at <= list.size();) {
-    auto end = std::min(list.find(',', at), list.size());
-    if (list.substr(at, end - at) == name) return true;
-    at = end + 1;
-  }
-  return false;
-}
-
-}  // namespace
-
+// The payload of the n-th unencrypted packet (RFC 4253 section 6).
 std::optional<ByteView> ssh_packet(ByteView bytes, int n) {
   Reader r(bytes);
   for (int i = 0; i <= n && i < 8; ++i) {
@@ -137,48 +114,7 @@ std::optional<ByteView> ssh_packet(ByteView bytes, int n) {
   return std::nullopt;
 }
 
-Bytes ssh_key_question(ByteView kexinit) {
-  Reader r(kexinit);
-  if (r.u8() != ssh_kexinit) return {};
-  r.skip(16);
-  auto n = r.u32();
-  auto list = as_text(r.take(n));
-  if (r.bad()) return {};
-  // Fixed public values: the base point of Curve25519, the generator of P-256, a number below every group's prime. Their secrets are of no
-  // use to us.
-  Bytes first = {ssh_kex_first};
-  std::string_view chosen;
-  for (std::string_view name : {"curve25519-sha256", "curve25519-sha256@libssh.org", "ecdh-sha2-nistp256", "diffie-hellman-group14-sha256",
-                                "diffie-hellman-group14-sha1", "diffie-hellman-group1-sha1"})
-    if (chosen.empty() && in_list(list, name)) chosen = name;
-  if (chosen.empty()) return {};
-  if (chosen.starts_with("curve")) {
-    Bytes point(32, 0);
-    point[0] = 9;
-    put_string(first, point);
-  } else if (chosen.starts_with("ecdh")) {
-    put_string(first, *from_hex("046b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c2964fe342e2fe1a7f9b8ee7eb4a7c0f9e162bce3357"
-                                "6b315ececbb6406837bf51f5"));
-  } else {
-    put_string(first, Bytes(chosen == "diffie-hellman-group1-sha1" ? 128 : 256, 0x7f));
-  }
-  Bytes ours = {ssh_kexinit};
-  ours.insert(ours.end(), 16, 0);
-  auto names = [&](std::string_view text) { put_string(ours, as_bytes(text)); };
-  constexpr std::string_view ciphers =
-      "aes128-ctr,aes256-ctr,chacha20-poly1305@openssh.com,aes128-gcm@openssh.com,aes128-cbc,aes256-cbc,3des-cbc,blowfish-cbc";
-  constexpr std::string_view macs = "hmac-sha2-256,hmac-sha2-512,hmac-sha1,hmac-sha1-96,hmac-md5";
-  names(chosen);
-  names("ssh-ed25519,ecdsa-sha2-nistp256,rsa-sha2-512,rsa-sha2-256,ssh-rsa,ssh-dss");
-  for (auto text :
-       {ciphers, ciphers, macs, macs, std::string_view("none"), std::string_view("none"), std::string_view(), std::string_view()})
-    names(text);
-  ours.insert(ours.end(), 5, 0);
-  Bytes out;
-  put_packet(out, ours);
-  put_packet(out, first);
-  return out;
-}
+}  // namespace
 
 void parse_ssh(Parsed& out, ByteView bytes) {
   out.protocol = "ssh";
@@ -225,9 +161,12 @@ void parse_ssh(Parsed& out, ByteView bytes) {
   }
 }
 
-void parse_ftp(Parsed& out, ByteView bytes) {
+void parse_ftp(Parsed& out, ByteView bytes, std::uint16_t port) {
+  constexpr std::uint16_t mail_ports[] = {25, 465, 587, 2525};
   auto text = as_text(bytes);
-  bool mail = find_word(text, "smtp") != std::string_view::npos;
+  bool mail = find_word(text, "smtp") != std::string_view::npos || find_word(text, "mail") != std::string_view::npos ||
+              std::find(std::begin(mail_ports), std::end(mail_ports), port) != std::end(mail_ports);
+  if (find_word(text, "ftp") != std::string_view::npos && find_word(text, "smtp") == std::string_view::npos) mail = false;
   out.protocol = mail ? "smtp" : "ftp";
   auto code = text.substr(0, 3);
   std::string words;
@@ -243,6 +182,28 @@ void parse_ftp(Parsed& out, ByteView bytes) {
   out.add(mail ? "smtp.banner" : "ftp.banner", trim(words));
   out.add(mail ? "smtp.code" : "ftp.code", code);
   out.bytes.assign(bytes.begin(), bytes.end());
+}
+
+void parse_mail(Parsed& out, ByteView bytes, std::string_view protocol) {
+  out.protocol = protocol;
+  auto text = as_text(bytes);
+  auto row = trim(text.substr(0, text.find('\n')));
+  row = trim(row.substr(std::min(row.size(), row.find(' '))));
+  if (row.starts_with("OK")) row = trim(row.substr(2));
+  // "<1896.697170952@host>" differs each time (RFC 1939 section 7): its place is kept, its text is not.
+  std::string banner(row.substr(0, 512));
+  if (auto open = banner.find('<'); open != std::string::npos && banner.find('@', open) != std::string::npos)
+    if (auto close = banner.find('>', open); close != std::string::npos) banner.erase(open + 1, close - open - 1);
+  out.add(protocol == "imap" ? "imap4.banner" : "pop3.banner", banner);  // recog's names
+  out.bytes = to_bytes(banner + "\r\n");
+}
+
+bool parse_dvr(Parsed& out, ByteView bytes) {
+  if (bytes.empty() || !recognise(bytes).empty()) return false;  // silent, or something better known
+  out.protocol = "dvr";
+  out.add("dvr.greeting", to_hex(bytes.first(std::min<std::size_t>(bytes.size(), 64))));
+  out.bytes.assign(bytes.begin(), bytes.end());
+  return true;
 }
 
 void parse_rfb(Parsed& out, ByteView bytes) {

@@ -201,8 +201,8 @@ bool parse_ssdp(Parsed& out, const Item& item) {
         port = port * 10 + static_cast<std::uint32_t>(rest[digits++] - '0');
       rest.remove_prefix(digits);
     }
-    if (port == 0 || port > 65535 || rest.empty() || rest.front() != '/' || rest.size() > 256) continue;
-    if (std::any_of(rest.begin(), rest.end(), [](char c) { return c <= ' ' || c > '~'; })) continue;
+    if (port == 0 || port > 65535 || rest.empty() || rest.front() != '/' || rest.starts_with("//") || rest.size() > 256) continue;
+    if (std::any_of(rest.begin(), rest.end(), [](char c) { return c <= ' ' || c > '~' || c == '?'; })) continue;
     out.location_port = static_cast<std::uint16_t>(port);
     out.location_path = rest;
   }

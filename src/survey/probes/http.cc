@@ -72,7 +72,7 @@ std::string same_host_path(std::string_view location, const Item& item) {
     if (path.empty() || path.front() != '/' || path.size() > 256) return std::string();
     if (path.size() > 1 && path[1] == '/') return std::string();  // "//host": another host
     for (char c : path)
-      if (c <= ' ' || c > '~') return std::string();
+      if (c <= ' ' || c > '~' || c == '?') return std::string();  // a query may be an order: it is not followed
     return std::string(path.substr(0, path.find('#')));
   };
   if (!location.empty() && location.front() == '/') return clean(location);
@@ -283,9 +283,9 @@ void add_http(Parsed& out, const HttpResponse& r, const Item& item) {
     out.add("http_header.wwwauth", without_nonce(*auth));
     if (auto realm = attribute(" " + *auth, "realm"); !realm.empty()) out.add("http.realm", realm);
   }
-  if (const auto* cookie = r.header("set-cookie")) out.add("http_header.cookie", cookie->substr(0, cookie->find('=')));
+  if (const auto* cookie = r.header("set-cookie")) out.add("http_header.cookie", cookie->substr(0, cookie->find('=')) + "=");
   put("http_header.via", "via");
-  put("http_header.x_powered_by", "x-powered-by");
+  put("http_header.x-powered-by", "x-powered-by");
   put("http.location", "location");
   if (auto title = html_title(r.body); !title.empty()) out.add("html_title", title);
   if (!r.body.empty()) out.add("http.body_hash", to_hex(sha256(as_bytes(r.body))));

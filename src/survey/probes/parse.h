@@ -11,8 +11,9 @@ namespace nora::survey {
 // protocol "tcp": open, and either silent or not understood; protocol "": nothing that deserves a reply (a datagram of another service).
 Parsed parse(const Item& item);
 
-// What the first bytes of a TCP peer say: "ssh", "rfb", "http", "rtsp", "telnet", "ftp", "tls", "" (nothing known). At most 64 bytes are
-// looked at.
+// What the first bytes of a TCP peer say: "ssh", "rfb", "http", "rtsp", "telnet", "ftp" (any service that greets with 220), "tls", "rsync",
+// "pop3", "imap", "sip", "redis", "memcached", "amqp", "mongodb", "adb", "ntrip", "fox", "" (nothing known). At most 64 bytes are looked at,
+// 4,096 for a telnet prompt.
 std::string_view recognise(ByteView bytes);
 
 }  // namespace nora::survey

@@ -32,10 +32,18 @@ struct Parsed {
   std::uint16_t location_port = 0;
   bool proxy_suspect = false;  // the answer of proxy software: worth the relay proof
   bool printer_suspect = false;
+  std::string control_path;          // of an internet gateway's WAN connection service on the same host and port
+  std::uint8_t control_service = 0;  // 1 + its place in wan_services (words.h); 0: none
 
   void add(std::string_view key, std::string_view value) {
     if (keys.size() >= max_keys) return;
     keys.push_back({std::string(key), std::string(value.substr(0, max_value_bytes))});
+  }
+  // The reply is what was learnt: the answer itself holds clocks and counters, or more than may be kept.
+  void keep_keys_only() {
+    std::string text;
+    for (const auto& k : keys) text += k.key + ": " + k.value + "\n";
+    bytes = to_bytes(text);
   }
   const std::string* find(std::string_view key) const {
     for (const auto& k : keys)

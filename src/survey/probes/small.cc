@@ -160,6 +160,30 @@ bool parse_ipp(Parsed& out, const Item& item) {
   return true;
 }
 
+namespace {
+
+// The control address of the gateway's connection service (UPnP Device Architecture 1.1 section 2.3), on the same host and port only.
+void find_control(Parsed& out, std::string_view body) {
+  static constexpr std::string_view services[] = {"wanipconnection:1<", "wanipconnection:2<", "wanpppconnection:1<"};  // as in words.h
+  for (std::size_t i = 0; i < std::size(services); ++i) {
+    const auto at = find_word(body, "urn:schemas-upnp-org:service:" + std::string(services[i]));
+    if (at == std::string_view::npos) continue;
+    const auto service = body.substr(at, find_word(body, "</service>", at) - at);
+    const auto open = find_word(service, "<controlurl>");
+    if (open == std::string_view::npos) continue;
+    const auto from = open + std::string_view("<controlurl>").size();
+    std::string path(trim(service.substr(from, service.find('<', from) - from)));
+    if (path.empty() || path.size() > 255 || path.find("://") != std::string::npos || path.starts_with("//")) continue;
+    if (path[0] != '/') path.insert(path.begin(), '/');
+    if (std::any_of(path.begin(), path.end(), [](char c) { return c <= ' ' || c > '~' || c == '#' || c == '?'; })) continue;
+    out.control_path = path;
+    out.control_service = static_cast<std::uint8_t>(i + 1);
+    return;
+  }
+}
+
+}  // namespace
+
 bool parse_upnp(Parsed& out, const Item& item) {
   if (item.parts.empty()) return false;
   auto http = read_http(item.parts[0]);
@@ -184,6 +208,7 @@ bool parse_upnp(Parsed& out, const Item& item) {
     auto value = decode_entities(trim(std::string_view(http->body).substr(from, end - from)));
     if (!value.empty()) out.add(key, value);
   }
+  find_control(out, http->body);
   out.bytes = stable_http(*http);
   return true;
 }

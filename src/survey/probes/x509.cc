@@ -94,7 +94,9 @@ bool add_certificate(Parsed& out, ByteView der) {
     if (n > 0) out.add("x509.key_sha256", to_hex(sha256(ByteView(encoded, static_cast<std::size_t>(n)))));
     OPENSSL_free(encoded);
   }
-  out.add("x509.shape", order(subject) + "|" + order(issuer) + "|" + key + "|" + std::to_string(days) + "|" + std::to_string(names));
+  const auto shape = order(subject) + "|" + order(issuer) + "|" + key + "|" + std::to_string(days) + "|" + std::to_string(names);
+  out.add("x509.shape", shape);
+  out.add("x509.shape_hash", to_hex(sha256(as_bytes(shape))));
   out.add("x509.sha256", to_hex(sha256(der)));
   return true;
 }
