@@ -14,10 +14,11 @@ constexpr std::string_view guesses[] = {"listen", "http", "https", "rtsp", "mqtt
 // Conversations that begin by the number of the port; the first that the catalogue names for it and that is permitted.
 constexpr std::string_view by_port[] = {
     "dvr",   "listen", "version", "version-tls", "https", "rtsp", "mqtt",  "socks5", "adb",    "cwmp", "sip-tcp", "smb",     "rdp",     "x11",
-    "afp",   "amqp",   "redis",   "memcached-tcp", "mongodb", "portmap-tcp", "nfs",   "pptp", "ntrip", "upnp",   "modbus", "s7",   "enip",    "dnp3",    "iec104",  "slmp",
+    "afp",   "amqp",   "redis",   "memcached-tcp", "mongodb", "portmap-tcp", "nfs",   "pptp", "ntrip", "modbus", "s7",   "enip",    "dnp3",    "iec104",  "slmp",
     "fox",   "foxs",   "opcua",   "hart-ip", "ge-srtp", "lantronix-tcp", "http"};
-// The description of a gateway's UPnP lies at the path that its SSDP answer names; Realtek's SDK serves it at this one [unverified].
-constexpr std::string_view usual_description = "/picsdesc.xml";
+// The description of a gateway's UPnP lies at the path that its SSDP answer names; Realtek's SDK serves it at this port and path [unverified].
+constexpr std::uint16_t realtek_port = 52869;
+constexpr std::string_view realtek_description = "/picsdesc.xml";
 constexpr std::uint16_t proxy_ports[] = {3128, 8080, 8118, 8888};
 constexpr std::uint16_t dns_port = 53;
 
@@ -65,6 +66,7 @@ bool Visits::at_home(std::string_view id, std::uint16_t port) const {
 }
 
 std::string Visits::first_guess(Ip ip, std::uint16_t port) const {
+  if (port == realtek_port && allowed_(ip, port, "upnp")) return "upnp";
   for (auto id : by_port)
     if (at_home(id, port) && allowed_(ip, port, id)) return std::string(id);
   return "listen";
@@ -88,7 +90,7 @@ void Visits::queue(Visit visit, Span due) {
 void Visits::add(Visit visit) {
   if (visit.probe.empty()) {
     visit.probe = first_guess(visit.ip, visit.port);
-    if (visit.probe == "upnp") visit.path = usual_description;
+    if (visit.probe == "upnp") visit.path = realtek_description;
   }
   queue(std::move(visit), Span{});
 }
@@ -179,12 +181,9 @@ std::string Visits::follow_up(Visit& v, const std::optional<Parsed>& parsed) {
   }
   if (understood || v.reported || is_side_question(last) || v.port == dns_port || v.unanswered >= max_attempts) return {};
   if (!v.key_path.empty() || last == "dvr") return {};  // a description that SSDP named; a recorder's own port is listened to and no more
-  for (auto id : by_port) {
-    if (!at_home(id, v.port) || !may(id)) continue;
-    v.path = id == "upnp" ? usual_description : "/";
-    return std::string(id);
-  }
   v.path = "/";
+  for (auto id : by_port)
+    if (at_home(id, v.port) && may(id)) return std::string(id);
   if (at_home("socks5", v.port) && may("socks4-relay")) return "socks4-relay";  // SOCKS4 has no greeting: the relay is its only question
   for (auto guess : guesses)
     if (may(guess)) return std::string(guess);

@@ -160,6 +160,13 @@ TEST_F(VisitsTest, ThePortGivesTheFirstGuessAndItsOtherTenantsTheNext) {
   EXPECT_EQ(play([](const auto&) { return std::optional(answer("smb")); }), (Words{"smb"}));
 }
 
+TEST_F(VisitsTest, OnlyRealteksPortIsAskedForADescriptionThatNobodyNamed) {
+  open(5000);
+  EXPECT_EQ(play([](const auto&) { return std::optional(answer("http")); }), (Words{"http"}));
+  open(52869);
+  EXPECT_EQ(play([](const std::string& probe) { return std::optional(answer(probe == "upnp" ? "upnp" : "http")); }), (Words{"upnp"}));
+}
+
 TEST_F(VisitsTest, ARecordersOwnPortIsListenedToAndNoMore) {
   open(34567);
   EXPECT_EQ(play([](const auto&) { return std::nullopt; }), (Words{"dvr"}));
