@@ -399,7 +399,7 @@ int play(const fs::path& dir, const fs::path& bin) {
   nora(mandate);
   nora({"mandate", "sign", "--key", "a.key", "m.txt"});
 
-  auto tap = spawn({.argv = {"tcpdump", "-Z", "root", "-i", "far", "-s", "0", "-U", "--immediate-mode", "-w", w.path("wire.pcap"), "ip and src host " + std::string(own)}, .netns = "far", .log = dir / "logs/tcpdump.log"});
+  auto tap = spawn({.argv = {"tcpdump", "-Z", "root", "-i", "far", "-s", "2048", "-B", "16384", "-U", "--immediate-mode", "-w", w.path("wire.pcap"), "ip and src host " + std::string(own)}, .netns = "far", .log = dir / "logs/tcpdump.log"});
   check(tap.has_value(), "tcpdump");
   std::this_thread::sleep_for(std::chrono::milliseconds(700));
   const auto out = nora({"scan", "run", "--mandate", "m.txt", "--roots", "roots.txt", "--dir", "spool", "--iface", "s0", "--answer-window-ms", "400", "--no-calibration", "--json"}, "scan", std::chrono::seconds(240));
