@@ -236,8 +236,8 @@ std::vector<Expected> furnish(Wire& w) {
                                        ip_of(25), shared, shared, w.path("logs/xrdp.txt")))},
        false},
       "rdp", {{"rdp.nla", "^not-required$"}, {"rdp.security", "^(tls|rdp)$"}});
-  put({"xvfb-open", ip_of(26), 6000, {"Xvfb", ":0", "-ac", "-screen", "0", "64x64x8", "-listen", "tcp", "-nolisten", "local"}, true, {}, true, "wild"}, "x11", {{"x11.access", "^open$"}, {"x11.vendor", "X\\.Org"}});
-  put({"xvfb", ip_of(26), 6001, {"Xvfb", ":1", "-screen", "0", "64x64x8", "-listen", "tcp", "-nolisten", "local"}, true, {}, true, "wild"}, "x11", {{"x11.access", "^refused$"}});
+  put({"xvfb-open", ip_of(26), 6000, {"Xvfb", ":0", "-noreset", "-ac", "-screen", "0", "64x64x8", "-listen", "tcp", "-nolisten", "local"}, true, {}, true, "wild"}, "x11", {{"x11.access", "^open$"}, {"x11.vendor", "X\\.Org"}});
+  put({"xvfb", ip_of(26), 6001, {"Xvfb", ":1", "-noreset", "-screen", "0", "64x64x8", "-listen", "tcp", "-nolisten", "local"}, true, {}, true, "wild"}, "x11", {{"x11.access", "^refused$"}});
   put({"pptpd", ip_of(27), 1723,
        {"pptpd", "--fg", "--conf", w.file("pptpd.conf", fmt::format("option {}\nlisten {}\nlocalip 10.9.0.1\nremoteip 10.9.0.2-9\n", w.file("pptp.options", "lock\n"), ip_of(27)))}, false},
       "pptp", {{"pptp.vendor", "linux"}, {"pptp.result", "^1$"}});
