@@ -25,6 +25,7 @@ done
 # Other mandates each night; a failure prints the seed of its mandate.
 step wire env NORA_FRAMES=1e8 NORA_SEED="$(date +%Y%m%d)0000" bash tests/wall/wire_mandate.test.sh build/dev
 step mutants env NORA_MUTANTS=1e7 build/dev/bin/law_wall_test --gtest_brief=1 --gtest_filter='WallDifferential*'
+step kills env NORA_KILLS=100 build/dev/bin/kill_test --gtest_brief=1
 step properties env RC_PARAMS="max_success=5000" ctest --test-dir build/dev --output-on-failure -E 'e2e_|browser_|fuzz_replay_'
 echo "$passed passed, $failed failed"
 [ "$failed" = 0 ]

@@ -17,6 +17,7 @@ namespace nora::app {
 int main(int argc, char** argv) {
   using namespace nora;
   signal(SIGPIPE, SIG_IGN);
+  signal(SIGXFSZ, SIG_IGN);  // a file that may not grow is an error with a sentence, not a death
   SystemEnv system("nora");
   app::Run run{system.env(), false, {}};
   CLI::App root{"Nora (野良IoT): find stray IoT devices, have their owners told, prove that they are fixed.\n"

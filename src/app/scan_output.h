@@ -7,13 +7,14 @@
 
 namespace nora::app {
 
-std::string rate(double pps);  // "9.1k/s"
+std::string rate(double pps);          // "9.1k/s"
+std::string duration(double seconds);  // "42 s", "3 h 05 min", "3.89 days"
 
 // One redrawn line on a terminal, one line every 10 s elsewhere, NDJSON when asked for (screens of the command line); on stderr.
 class ProgressLine {
  public:
   ProgressLine(bool as_json, bool quiet, Env env);
-  void show(const survey::EngineEvents::Progress& p);
+  void show(const survey::LiveState& p);
   void end();
 
  private:

@@ -89,6 +89,8 @@ Result<AddressView> Pipeline::Parts::view(Ip ip) {
   std::set<std::pair<Service, Hash>> bytes;
   for (const auto& o : v.all) {
     NORA_TRY(const auto* k, known(o.reply_hash));
+    if (k->reply.protocol == registry::middlebox_protocol) continue;
+    if (k->reply.protocol != "tcp" || !k->reply.bytes.empty()) v.said_something = true;
     const Service service{o.where.port, o.where.proto};
     if (!taken.insert({service, o.probe, k->reply.protocol}).second) continue;
     if (!bytes.insert({service, o.reply_hash}).second) continue;
@@ -96,6 +98,7 @@ Result<AddressView> Pipeline::Parts::view(Ip ip) {
     if (auto it = v.closed.find(service); it != v.closed.end() && it->second.at > o.where.at) c.living = false;
     v.current.push_back(c);
   }
+  NORA_TRY(v.set_apart, registry::set_apart(registry, ip, v.newest - v.window));
   return v;
 }
 
@@ -105,8 +108,9 @@ Status Pipeline::Parts::assess(Ip ip) {
   if (cache.size() > max_cached_replies / 2) cache.clear();  // no view may point into it when it is full
   NORA_TRY(const auto v, view(ip));
   ++counts.addresses;
+  if (v.set_apart) return {};  // what answers there speaks for nobody; what is known of earlier devices stays as it is
   std::vector<PlacedDevice> devices;
-  if (!v.all.empty()) { NORA_TRY(devices, place(v)); }
+  if (v.said_something) { NORA_TRY(devices, place(v)); }
   NORA_CHECK(expose(v, devices));
   NORA_CHECK(end_infections(ip));
   const auto cases_here = touched_cases;

@@ -32,6 +32,8 @@ struct AddressView {
   std::vector<registry::Observation> all;      // inside the window, newest first
   std::map<Service, registry::Outcome> closed;  // latest "closed" per service
   Instant newest{};
+  bool set_apart = false;              // the survey found a middlebox here, or around it: nothing here is a device
+  bool said_something = false;         // at least one service answered with data: a port that is only open makes no device
 };
 
 struct PlacedDevice {

@@ -37,6 +37,53 @@ Result<std::int64_t> rows_above(store::Db& db, std::string_view table, std::int6
   return value.integer();
 }
 
+// What of a batch its writer may no longer put, and what of it is there already: see Fences.
+struct Known {
+  std::set<std::string> lost;                   // segments
+  std::set<std::string> rows;                   // key(): (segment, ip, port, proto, probe, what was said)
+  static std::string key(std::string_view segment, const Ip& ip, std::int64_t port, std::int64_t proto, std::string_view probe, std::string_view said) {
+    std::string out(segment);
+    out += '\0';
+    out.append(reinterpret_cast<const char*>(ip.bytes().data()), 16);
+    out += std::to_string(port) + "/" + std::to_string(proto) + "/";
+    out += probe;
+    out += '\0';
+    out += said;
+    return out;
+  }
+};
+
+Result<Known> known_already(store::Db& db, const Fences& fences, const std::set<Ip>& addresses, std::string_view table, std::string_view said) {
+  Known out;
+  if (fences.empty()) return out;
+  std::vector<std::string> segments;
+  for (const auto& [id, fence] : fences) segments.push_back(id);
+  for (std::size_t i = 0; i < segments.size(); i += max_in_list) {
+    store::Params ids;
+    for (std::size_t k = i; k < std::min(i + max_in_list, segments.size()); ++k) ids.emplace_back(segments[k]);
+    std::string sql = "SELECT id, fence FROM segment WHERE id IN (" + places(ids.size()) + ")";
+    if (db.is_postgres()) sql += " FOR SHARE";  // a lease that is being taken over waits until this batch is in
+    NORA_TRY(auto rows, db.query(sql, ids));
+    for (const auto& r : rows)
+      if (auto held = fences.at(r[0].str()); held != 0 && held != r[1].integer()) out.lost.insert(r[0].str());
+    std::vector<Ip> ips(addresses.begin(), addresses.end());
+    for (std::size_t j = 0; j < ips.size(); j += max_in_list) {
+      store::Params params = ids;
+      std::size_t n = 0;
+      for (std::size_t k = j; k < std::min(j + max_in_list, ips.size()); ++k, ++n) params.emplace_back(ips[k]);
+      NORA_TRY(auto there, db.query("SELECT segment, ip, port, proto, probe, " + std::string(said) + " FROM " + std::string(table) +
+                                        " WHERE segment IN (" + places(ids.size()) + ") AND ip IN (" + places(n) + ")",
+                                    params));
+      for (const auto& r : there) {
+        const auto& text = r[5];
+        auto what = std::holds_alternative<Bytes>(text.v()) ? std::string(as_text(text.blob())) : text.str();
+        out.rows.insert(Known::key(r[0].str(), r[1].ip(), r[2].integer(), r[3].integer(), r[4].str(), what));
+      }
+    }
+  }
+  return out;
+}
+
 constexpr std::string_view observation_columns = "id, ip, port, proto, at, at_error, reply_hash, probe, segment, request_bytes, reply_bytes";
 
 Observation observation_from(const store::Row& r) {
@@ -78,7 +125,7 @@ Result<Registry> Registry::open(std::string_view url) {
 
 Status Registry::migrate() { return db_->migrate("center", migrations()); }
 
-Result<PutCounts> Registry::put_replies(const std::vector<ReplyRecord>& batch) {
+Result<PutCounts> Registry::put_replies(const std::vector<ReplyRecord>& batch, const Fences& fences) {
   if (batch.size() > max_batch_rows) return fail(Code::usage, "a batch of replies has more than 10,000 rows");
   PutCounts counts;
   std::map<Hash, const ReplyRecord*> distinct;
@@ -91,8 +138,24 @@ Result<PutCounts> Registry::put_replies(const std::vector<ReplyRecord>& batch) {
   }
   NORA_CHECK(db_->transaction([&]() -> Status {
     NORA_CHECK(take_turn(*db_, "observation"));
-    std::vector<Hash> hashes;
-    for (const auto& [hash, record] : distinct) hashes.push_back(hash);
+    std::set<Ip> addresses;
+    for (const auto& record : batch) addresses.insert(record.seen.where.ip);
+    NORA_TRY(auto there, known_already(*db_, fences, addresses, "observation", "reply_hash"));
+    std::vector<const ReplyRecord*> wanted;
+    std::set<Hash> wanted_hashes;
+    for (const auto& record : batch) {
+      const auto& o = record.seen;
+      if (there.lost.contains(o.segment)) {
+        ++counts.late;
+        continue;
+      }
+      if (fences.contains(o.segment) &&
+          !there.rows.insert(Known::key(o.segment, o.where.ip, o.where.port.value, static_cast<int>(o.where.proto), o.probe, as_text(ByteView(record.reply.hash)))).second)
+        continue;
+      wanted.push_back(&record);
+      wanted_hashes.insert(record.reply.hash);
+    }
+    std::vector<Hash> hashes(wanted_hashes.begin(), wanted_hashes.end());
     std::set<Hash> known;
     for (std::size_t i = 0; i < hashes.size(); i += max_in_list) {
       store::Params params;
@@ -102,16 +165,16 @@ Result<PutCounts> Registry::put_replies(const std::vector<ReplyRecord>& batch) {
     }
     store::Rows reply_rows;
     for (const auto& [hash, record] : distinct) {
-      if (known.contains(hash)) continue;
+      if (known.contains(hash) || !wanted_hashes.contains(hash)) continue;
       reply_rows.push_back({hash, record->reply.protocol, record->reply.bytes, pack_keys(record->reply.keys), record->seen.where.at});
     }
     counts.replies_new = static_cast<std::int64_t>(reply_rows.size());
     NORA_CHECK(db_->insert_many("reply", {"hash", "protocol", "bytes", "match_keys", "first_seen"}, reply_rows, true));
     NORA_TRY(auto before, top_id(*db_, "observation"));
     store::Rows rows;
-    for (const auto& record : batch) {
-      const auto& o = record.seen;
-      rows.push_back({o.where.ip, o.where.port.value, static_cast<int>(o.where.proto), o.where.at, o.at_error.us, record.reply.hash, o.probe,
+    for (const auto* record : wanted) {
+      const auto& o = record->seen;
+      rows.push_back({o.where.ip, o.where.port.value, static_cast<int>(o.where.proto), o.where.at, o.at_error.us, record->reply.hash, o.probe,
                       o.segment, o.request_bytes, o.reply_bytes});
     }
     NORA_CHECK(db_->insert_many("observation",
@@ -123,15 +186,26 @@ Result<PutCounts> Registry::put_replies(const std::vector<ReplyRecord>& batch) {
   return counts;
 }
 
-Result<PutCounts> Registry::put_outcomes(const std::vector<Outcome>& batch) {
+Result<PutCounts> Registry::put_outcomes(const std::vector<Outcome>& batch, const Fences& fences) {
   if (batch.size() > max_batch_rows) return fail(Code::usage, "a batch of outcomes has more than 10,000 rows");
   PutCounts counts;
   NORA_CHECK(db_->transaction([&]() -> Status {
     NORA_CHECK(take_turn(*db_, "probe_outcome"));
+    std::set<Ip> addresses;
+    for (const auto& o : batch) addresses.insert(o.ip);
+    NORA_TRY(auto there, known_already(*db_, fences, addresses, "probe_outcome", "outcome"));
     NORA_TRY(auto before, top_id(*db_, "probe_outcome"));
     store::Rows rows;
-    for (const auto& o : batch)
+    for (const auto& o : batch) {
+      if (there.lost.contains(o.segment)) {
+        ++counts.late;
+        continue;
+      }
+      if (fences.contains(o.segment) &&
+          !there.rows.insert(Known::key(o.segment, o.ip, o.port.value, static_cast<int>(o.proto), o.probe, o.outcome)).second)
+        continue;
       rows.push_back({o.ip, o.port.value, static_cast<int>(o.proto), o.probe, o.at, o.outcome, o.segment});
+    }
     NORA_CHECK(db_->insert_many("probe_outcome", {"ip", "port", "proto", "probe", "at", "outcome", "segment"}, rows, true));
     NORA_TRY(counts.rows_new, rows_above(*db_, "probe_outcome", before));
     return {};

@@ -5,6 +5,7 @@
 // Errors: `failed` with the store's own message; `refused` when a lease was lost (stale fencing token).
 #pragma once
 
+#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -39,7 +40,12 @@ struct Outcome {
 struct PutCounts {
   std::int64_t replies_new = 0;
   std::int64_t rows_new = 0;  // observations, outcomes, sightings
+  std::int64_t late = 0;      // refused: their segment went to another node
 };
+
+// Segments of a batch that the writer holds: id -> its fencing token, 0: there is only one node. Results of a segment whose token has risen
+// are refused; the same answer to the same probe of one segment is stored once, although it was heard twice (a segment taken over or resumed).
+using Fences = std::map<std::string, std::int64_t>;
 
 struct Survey {
   std::string id;
@@ -108,8 +114,8 @@ class Registry {
   Status migrate();
 
   // ---- replies (written by survey) ----
-  Result<PutCounts> put_replies(const std::vector<ReplyRecord>& batch);
-  Result<PutCounts> put_outcomes(const std::vector<Outcome>& batch);
+  Result<PutCounts> put_replies(const std::vector<ReplyRecord>& batch, const Fences& fences = {});
+  Result<PutCounts> put_outcomes(const std::vector<Outcome>& batch, const Fences& fences = {});
   Result<std::optional<Reply>> reply(const Hash& hash);
   // Observations with id > after, oldest id first: ids rise in commit order, so a reader can keep its place.
   Result<std::vector<Observation>> observations_after(Id after, std::size_t limit);
@@ -125,11 +131,22 @@ class Registry {
   Result<std::optional<Survey>> survey(std::string_view id);
   Result<std::vector<Survey>> surveys(std::size_t limit = 100);  // newest first
   Status add_segments(const std::vector<Segment>& segments);     // fence 0, no owner: waiting; known ids are left alone
-  // Leases the lowest segment that is neither committed nor held by a living lease. The token (fence) rises with each lease.
-  Result<std::optional<Segment>> lease_segment(std::string_view survey, std::string_view owner, Instant now, Span lease);
+  // Leases up to `limit` of the lowest segments below this number that are neither committed nor held by a living lease. The token (fence)
+  // rises with each new owner. Nodes that ask at once get different ones (PostgreSQL: FOR UPDATE SKIP LOCKED).
+  Result<std::vector<Segment>> lease_segments(std::string_view survey, std::string_view owner, Instant now, Span lease, std::int64_t below,
+                                              std::size_t limit);
+  // The holder's reservation, with its audit leaf. Errors: refused (the lease was lost).
+  Status note_reserved(std::string_view id, std::int64_t fence, std::string_view leaf);
+  // Makes the leases last until then; returns those that were lost.
+  Result<std::vector<std::string>> renew_segments(const Fences& held, Instant until);
+  // Gives leases back before they end.
+  Status release_segments(const Fences& held);
+  // Segments below this number that this owner holds and has not committed.
+  Result<std::vector<Segment>> segments_of(std::string_view survey, std::string_view owner, Instant now, std::int64_t below);
+  // Of the segments below this number: not committed; of those, free to be leased now.
+  Result<std::pair<std::int64_t, std::int64_t>> segments_left(std::string_view survey, Instant now, std::int64_t below);
   // Leases exactly this one (a single node that works by its plan file); refused while another owner's lease lives.
   Result<Segment> reserve_segment(const Segment& wanted, std::string_view owner, Instant now, Span lease, std::string_view leaf);
-  Status renew_segment(std::string_view id, std::int64_t fence, Instant until);
   Status mark_sent(std::string_view id, std::int64_t fence, std::int64_t sent);
   Status commit_segment(std::string_view id, std::int64_t fence, std::int64_t sent, const Hash& file_hash, std::string_view leaf);
   Result<std::optional<Segment>> segment(std::string_view id);

@@ -85,24 +85,61 @@ Status Registry::add_segments(const std::vector<Segment>& segments) {
                           rows, true);
 }
 
-Result<std::optional<Segment>> Registry::lease_segment(std::string_view survey, std::string_view owner, Instant now, Span lease) {
-  std::optional<Segment> leased;
+Result<std::vector<Segment>> Registry::lease_segments(std::string_view survey, std::string_view owner, Instant now, Span lease,
+                                                      std::int64_t below, std::size_t limit) {
+  std::vector<Segment> leased;
   NORA_CHECK(db_->transaction([&]() -> Status {
-    std::string tail = "WHERE survey = ? AND state <> ? AND (lease_owner = '' OR lease_until <= ?) ORDER BY number LIMIT 1";
+    std::string tail = "WHERE survey = ? AND number < ? AND state <> ? AND (lease_owner = '' OR lease_until <= ?) ORDER BY number LIMIT ?";
     if (db_->is_postgres()) tail += " FOR UPDATE SKIP LOCKED";
-    NORA_TRY(auto found, read_segments(*db_, tail, {survey, committed, now}));
-    if (found.empty()) return {};
-    auto s = found[0];
-    s.fence += 1;
-    s.lease_owner = owner;
-    s.lease_until = now + lease;
-    s.state = SegmentState::reserved;
-    NORA_CHECK(db_->exec("UPDATE segment SET state = ?, lease_owner = ?, fence = ?, lease_until = ? WHERE id = ?",
-                         {reserved, s.lease_owner, s.fence, s.lease_until, s.id}));
-    leased = std::move(s);
+    NORA_TRY(leased, read_segments(*db_, tail, {survey, below, committed, now, static_cast<std::int64_t>(limit)}));
+    for (auto& s : leased) {
+      if (s.lease_owner != owner) s.fence += 1;  // its own again: what it heard under this token is still good
+      s.lease_owner = owner;
+      s.lease_until = now + lease;
+      s.state = SegmentState::reserved;
+      NORA_CHECK(db_->write("UPDATE segment SET state = ?, lease_owner = ?, fence = ?, lease_until = ? WHERE id = ?",
+                            {reserved, s.lease_owner, s.fence, s.lease_until, s.id}));
+    }
     return {};
   }));
   return leased;
+}
+
+Status Registry::note_reserved(std::string_view id, std::int64_t fence, std::string_view leaf) {
+  NORA_TRY(auto touched, db_->exec("UPDATE segment SET reserved_leaf = ? WHERE id = ? AND fence = ?", {leaf, id, fence}));
+  return touched == 1 ? Status{} : lease_lost(id);
+}
+
+Result<std::vector<std::string>> Registry::renew_segments(const Fences& held, Instant until) {
+  std::vector<std::string> lost;
+  NORA_CHECK(db_->transaction([&]() -> Status {
+    for (const auto& [id, fence] : held) {
+      NORA_TRY(auto touched, db_->exec("UPDATE segment SET lease_until = ? WHERE id = ? AND fence = ? AND state <> ?", {until, id, fence, committed}));
+      if (touched != 1) lost.push_back(id);
+    }
+    return {};
+  }));
+  return lost;
+}
+
+Status Registry::release_segments(const Fences& held) {
+  return db_->transaction([&]() -> Status {
+    for (const auto& [id, fence] : held)
+      NORA_CHECK(db_->write("UPDATE segment SET lease_until = 0 WHERE id = ? AND fence = ? AND state <> ?", {id, fence, committed}));
+    return {};
+  });
+}
+
+Result<std::vector<Segment>> Registry::segments_of(std::string_view survey, std::string_view owner, Instant now, std::int64_t below) {
+  return read_segments(*db_, "WHERE survey = ? AND lease_owner = ? AND lease_until > ? AND number < ? AND state <> ? ORDER BY number",
+                       {survey, owner, now, below, committed});
+}
+
+Result<std::pair<std::int64_t, std::int64_t>> Registry::segments_left(std::string_view survey, Instant now, std::int64_t below) {
+  NORA_TRY(auto rows, db_->query("SELECT count(*), coalesce(sum(CASE WHEN lease_owner = '' OR lease_until <= ? THEN 1 ELSE 0 END), 0) FROM segment "
+                                 "WHERE survey = ? AND number < ? AND state <> ?",
+                                 {now, survey, below, committed}));
+  return std::pair{rows.at(0)[0].integer(), rows.at(0)[1].integer()};
 }
 
 Result<Segment> Registry::reserve_segment(const Segment& wanted, std::string_view owner, Instant now, Span lease, std::string_view leaf) {
@@ -127,11 +164,6 @@ Result<Segment> Registry::reserve_segment(const Segment& wanted, std::string_vie
     return {};
   }));
   return s;
-}
-
-Status Registry::renew_segment(std::string_view id, std::int64_t fence, Instant until) {
-  NORA_TRY(auto touched, db_->exec("UPDATE segment SET lease_until = ? WHERE id = ? AND fence = ? AND state <> ?", {until, id, fence, committed}));
-  return touched == 1 ? Status{} : lease_lost(id);
 }
 
 Status Registry::mark_sent(std::string_view id, std::int64_t fence, std::int64_t sent) {

@@ -135,28 +135,66 @@ TEST_P(RegistryOnBoth, SegmentLeasesAreFenced) {
     ASSERT_TRUE(registry->add_segments({s}));
   }
   ASSERT_TRUE(registry->add_segments({s}));  // again: nothing
-  auto a = registry->lease_segment("s1", "node-a", t0, Span::seconds(30));
-  auto b = registry->lease_segment("s1", "node-b", t0, Span::seconds(30));
-  ASSERT_TRUE(a && *a && b && *b);
-  EXPECT_EQ((*a)->number, 0);
-  EXPECT_EQ((*b)->number, 1);
-  EXPECT_FALSE(registry->lease_segment("s1", "node-c", t0, Span::seconds(30))->has_value());
+  s.number = 2;  // beyond the plan (a second look of one node): never leased to another
+  s.id = "s1/2";
+  ASSERT_TRUE(registry->add_segments({s}));
+  auto lease = [&](std::string_view node, Instant now, std::size_t n = 1) { return *registry->lease_segments("s1", node, now, Span::seconds(30), 2, n); };
+  auto a = lease("node-a", t0), b = lease("node-b", t0, 5);
+  ASSERT_TRUE(a.size() == 1 && b.size() == 1);
+  EXPECT_EQ(a[0].number, 0);
+  EXPECT_EQ(b[0].number, 1);
+  EXPECT_TRUE(lease("node-c", t0).empty());
+  EXPECT_EQ(*registry->segments_left("s1", t0, 2), (std::pair<std::int64_t, std::int64_t>{2, 0}));
+  EXPECT_TRUE(registry->renew_segments({{b[0].id, b[0].fence}}, t0 + Span::seconds(60))->empty());
   // node-a pauses past its lease: node-c takes over, and the late commit of node-a is refused.
-  auto c = registry->lease_segment("s1", "node-c", t0 + Span::seconds(31), Span::seconds(30));
-  ASSERT_TRUE(c && *c);
-  EXPECT_EQ((*c)->id, (*a)->id);
-  EXPECT_GT((*c)->fence, (*a)->fence);
-  auto late = registry->commit_segment((*a)->id, (*a)->fence, 100, Hash{}, "leaf");
+  auto c = lease("node-c", t0 + Span::seconds(31), 5);
+  ASSERT_EQ(c.size(), 1u);
+  EXPECT_EQ(c[0].id, a[0].id);
+  EXPECT_GT(c[0].fence, a[0].fence);
+  EXPECT_EQ(*registry->renew_segments({{a[0].id, a[0].fence}, {c[0].id, c[0].fence}}, t0 + Span::seconds(70)), std::vector<std::string>{a[0].id});
+  EXPECT_FALSE(registry->note_reserved(a[0].id, a[0].fence, "leaf"));
+  EXPECT_TRUE(registry->note_reserved(c[0].id, c[0].fence, "leaf 6"));
+  auto late = registry->commit_segment(a[0].id, a[0].fence, 100, Hash{}, "leaf");
   ASSERT_FALSE(late);
   EXPECT_EQ(late.error().code, Code::refused);
-  EXPECT_TRUE(registry->mark_sent((*c)->id, (*c)->fence, 100));
-  EXPECT_TRUE(registry->commit_segment((*c)->id, (*c)->fence, 100, sha256(as_bytes("file")), "leaf 7"));
-  EXPECT_FALSE(registry->commit_segment((*c)->id, (*c)->fence, 100, Hash{}, "again"));
-  auto stored = registry->segment((*c)->id);
+  EXPECT_TRUE(registry->mark_sent(c[0].id, c[0].fence, 100));
+  EXPECT_TRUE(registry->commit_segment(c[0].id, c[0].fence, 100, sha256(as_bytes("file")), "leaf 7"));
+  EXPECT_FALSE(registry->commit_segment(c[0].id, c[0].fence, 100, Hash{}, "again"));
+  auto stored = registry->segment(c[0].id);
   ASSERT_TRUE(stored && *stored);
   EXPECT_EQ((*stored)->state, SegmentState::committed);
   EXPECT_EQ((*stored)->file_hash, sha256(as_bytes("file")));
-  EXPECT_EQ(registry->segment_leaves((*c)->id)->second, "leaf 7");
+  EXPECT_EQ(*registry->segment_leaves(c[0].id), (std::pair<std::string, std::string>{"leaf 6", "leaf 7"}));
+}
+
+// Results of a segment that went to another node are refused; what two nodes heard of the same probe is stored once.
+TEST_P(RegistryOnBoth, ResultsAreFencedAndHeardOnce) {
+  Segment s;
+  s.id = "s3/0";
+  s.survey = "s3";
+  s.to = 10;
+  ASSERT_TRUE(registry->add_segments({s}));
+  auto a = registry->lease_segments("s3", "node-a", t0, Span::seconds(30), 1, 1)->at(0);
+  auto first = record("203.0.113.1", 80, "page", t0, "s3/0"), other = record("203.0.113.2", 80, "page", t0, "s3/0");
+  EXPECT_EQ(registry->put_replies({first}, {{"s3/0", a.fence}})->rows_new, 1);
+  Outcome closed{*Ip::parse("203.0.113.1"), {23}, Proto::tcp, "syn", t0, "closed", "s3/0"};
+  EXPECT_EQ(registry->put_outcomes({closed}, {{"s3/0", a.fence}})->rows_new, 1);
+  auto b = registry->lease_segments("s3", "node-b", t0 + Span::seconds(30), Span::seconds(30), 1, 1)->at(0);
+  auto late = registry->put_replies({first, other}, {{"s3/0", a.fence}});
+  ASSERT_TRUE(late);
+  EXPECT_EQ(late->rows_new, 0);
+  EXPECT_EQ(late->late, 2);
+  EXPECT_EQ(registry->put_outcomes({closed}, {{"s3/0", a.fence}})->late, 1);
+  auto again = record("203.0.113.1", 80, "page", t0 + Span::seconds(40), "s3/0"), third = record("203.0.113.3", 80, "page", t0 + Span::seconds(41), "s3/0"),
+       changed = record("203.0.113.1", 80, "another page", t0 + Span::seconds(42), "s3/0");
+  auto put = registry->put_replies({again, third, changed, third}, {{"s3/0", b.fence}});
+  ASSERT_TRUE(put);
+  EXPECT_EQ(put->rows_new, 2);
+  EXPECT_EQ(put->late, 0);
+  closed.at = t0 + Span::seconds(40);
+  EXPECT_EQ(registry->put_outcomes({closed}, {{"s3/0", b.fence}})->rows_new, 0);
+  EXPECT_EQ(registry->put_replies({again}, {{"s3/0", 0}})->rows_new, 0) << "one node, no token: once all the same";
+  EXPECT_EQ(registry->put_replies({again})->rows_new, 1) << "who names no segment is not judged";
 }
 
 TEST_P(RegistryOnBoth, ReserveByPlanKeepsRangesAndOwners) {

@@ -115,6 +115,17 @@ constexpr std::string_view device_keys = R"(
 CREATE TABLE device_key (unit_key text NOT NULL, device bigint NOT NULL, PRIMARY KEY (unit_key, device));
 CREATE INDEX device_key_by_device ON device_key (device))";
 
+// Several scan nodes on one survey (nodes.h), and their shares of a mandate's rates. survey.nodes: how many may work on it at once, 0: one.
+constexpr std::string_view scan_nodes = R"(
+ALTER TABLE survey ADD COLUMN nodes bigint NOT NULL DEFAULT 0;
+CREATE TABLE scan_node (
+  survey text NOT NULL, node text NOT NULL, slot bigint NOT NULL, joined bigint NOT NULL, lease_until bigint NOT NULL, left_at bigint,
+  summary text NOT NULL DEFAULT '', PRIMARY KEY (survey, node));
+CREATE UNIQUE INDEX scan_node_slot ON scan_node (survey, slot);
+CREATE TABLE rate_share (
+  mandate {blob} NOT NULL, holder text NOT NULL, pps bigint NOT NULL, per_24_pps bigint NOT NULL, lease_until bigint NOT NULL,
+  PRIMARY KEY (mandate, holder)))";
+
 }  // namespace
 
 const std::vector<store::Migration>& migrations() {
@@ -124,6 +135,7 @@ const std::vector<store::Migration>& migrations() {
       {3, "cases and lists", casework},
       {4, "jobs", work},
       {5, "keys of devices", device_keys},
+      {6, "scan nodes", scan_nodes},
   };
   return all;
 }

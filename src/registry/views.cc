@@ -172,6 +172,20 @@ Result<std::vector<PlacedReply>> replies_of(Registry& registry, const std::vecto
   return out;
 }
 
+Result<bool> set_apart(Registry& registry, Ip ip, Instant since) {
+  const auto network = Prefix::of(ip, ip.is_v4() ? 24 : 48);
+  NORA_TRY(auto rows, registry.db().query("SELECT o.ip, r.match_keys FROM observation o JOIN reply r ON r.hash = o.reply_hash WHERE o.ip IN (?, ?) AND o.port = 0 AND "
+                                          "o.at >= ? AND r.protocol = ?",
+                                          {ip, network.base(), since, middlebox_protocol}));
+  for (const auto& r : rows) {
+    if (r[0].ip() == ip) return true;
+    NORA_TRY(auto keys, unpack_keys(r[1].blob()));
+    for (const auto& k : keys)
+      if (k.key == "middlebox.scope" && k.value == network.text()) return true;  // of the whole network, not of its first address
+  }
+  return false;
+}
+
 Result<std::vector<Outcome>> outcomes_at(Registry& registry, Ip ip, std::size_t limit) {
   NORA_TRY(auto rows, registry.db().query("SELECT ip, port, proto, probe, at, outcome, segment FROM probe_outcome WHERE ip = ? ORDER BY at DESC, id DESC LIMIT ?",
                                           {ip, bounded(limit)}));

@@ -60,6 +60,11 @@ struct PlacedReply {
 Result<std::vector<PlacedReply>> replies_of(Registry& registry, const std::vector<Id>& devices, std::size_t limit = 200);
 Result<std::vector<Outcome>> outcomes_at(Registry& registry, Ip ip, std::size_t limit = 200);              // newest first
 
+// A middlebox accepts every connection and says nothing (survey/middlebox.h): one observation of this protocol, port 0, at the address, or at
+// the base of its /24 (IPv6: /48). Was one seen at this address, or around it, since then?
+inline constexpr std::string_view middlebox_protocol = "middlebox";
+Result<bool> set_apart(Registry& registry, Ip ip, Instant since);
+
 // Counts. Open findings unless said otherwise; every label leads to find_* with the same filter.
 Result<std::vector<Count>> count_by_pattern(Registry& registry);      // findings; "A".."D", always four rows
 Result<std::vector<Count>> count_by_rule(Registry& registry);

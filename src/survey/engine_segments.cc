@@ -1,283 +1,287 @@
-// The engine's dealings with the sender and the wall: start, segments with their leaves, incidents.
+// Segments: reserved with a leaf, sent in orders, heard out, committed with a leaf; and what a crash, a lost sender or another node makes of
+// them.
 #include <fcntl.h>
-#include <signal.h>
-#include <sys/prctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <limits>
 
 #include "survey/engine_run.h"
+#include "survey/record.h"
 
 namespace nora::survey {
 namespace {
 
-constexpr Span wall_stale = Span::seconds(5);
+constexpr double record_lag_seconds = 0.25;  // a record follows its frame within this time (README, messages)
+constexpr std::uint64_t record_lag_frames = 64;
+
+std::uint64_t bytes_of(const std::filesystem::path& file) {
+  std::error_code error;
+  auto size = std::filesystem::file_size(file, error);
+  return error ? 0 : size;
+}
 
 }  // namespace
 
-Status EngineRun::start_sender() {
-  NORA_TRY(auto ends, Channel::pair());
-  auto program = (o_.programs / "nora-sender").string();
-  if (access(program.c_str(), X_OK) != 0) return fail(Code::environment, "the sender " + program + " cannot be run: " + errno_text(errno));
-  std::vector<std::string> args = {
-      program,       "--mandate",        o_.files.mandate, "--roots", o_.files.roots, "--law-dir", o_.files.law_dir,
-      "--catalogue", o_.files.catalogue, "--iface",        o_.iface,  "--fd",         "3"};
-  args.insert(args.end(), {"--daily", daily(), "--send", std::string(law::name(o_.send))});
-  for (const auto& file : o_.files.opt_outs) args.insert(args.end(), {"--opt-out", file.string()});
-  std::vector<char*> argv;
-  for (auto& a : args) argv.push_back(a.data());
-  argv.push_back(nullptr);
-  pid_t parent = getpid();
-  int theirs = ends.second.fd();
-  sender_ = fork();
-  if (sender_ < 0) return fail(Code::environment, "fork: " + errno_text(errno));
-  if (sender_ == 0) {
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (getppid() != parent) _exit(1);
-    if (theirs == 3) fcntl(3, F_SETFD, 0);
-    else dup2(theirs, 3);
-    close_range(4, ~0u, 0);
-    execv(argv[0], argv.data());
-    _exit(127);
-  }
-  channel_ = std::move(ends.first);
-  ends.second = Channel();
-  Key key;
-  env_.random.fill(key);
-  Fd plan(open((o_.dir / "plan.json").c_str(), O_RDONLY | O_CLOEXEC));
-  if (!plan) return fail(Code::failed, "the plan cannot be opened: " + errno_text(errno));
-  NORA_CHECK(channel_.send({{"op", "start"}, {"key", to_hex(key)}}, plan.get()));
-  auto deadline = now() + sender_patience;
-  while (now() < deadline) {
-    NORA_TRY(auto message, channel_.receive(500));
-    if (!message) continue;
-    auto op = json::string_or(message->body, "op");
-    if (op == "error")
-      return fail(json::bool_or(message->body, "refused", false) ? Code::refused
-                  : json::int_or(message->body, "code", 1) == 6  ? Code::environment
-                                                                 : Code::failed,
-                  json::string_or(message->body, "what"), json::string_or(message->body, "fix"));
-    if (op == "ready") {
-      summary_.send = json::string_or(message->body, "path");
-      if (auto why = json::string_or(message->body, "why"); !why.empty()) env_.log.info("frames leave by " + summary_.send + ": " + why);
-    }
-    if (op != "ready" || !message->fd) return fail(Code::failed, "the sender did not hand over its receive ring");
-    NORA_TRY(auto ring, net::PacketRing::adopt(std::move(message->fd)));
-    ring_.emplace(std::move(ring));
-    validator_.emplace(plan_.space, shared_.catalogue, key, mandate_.text().sources);
-    return {};
-  }
-  return fail(Code::failed, "the sender is not ready after " + std::to_string(sender_patience.us / 1'000'000) + " s");
+// Everything that was answered up to this instant is in the files' buffers.
+Instant EngineRun::heard_now() const {
+  auto heard = env_.clock.now() - hearing_lag;
+  for (const auto& [index, g] : gathers_) heard = std::min(heard, g.at);
+  for (const auto& [tag, at] : parsing_since_) heard = std::min(heard, at);
+  return heard;
 }
 
-Status EngineRun::start() {
-  started_ = now();
-  summary_.survey = plan_.survey;
-  summary_.kind = plan_.kind;
-  summary_.targets = static_cast<std::int64_t>(plan_.space.targets());
-  summary_.probes = static_cast<std::int64_t>(plan_.space.size());
-  summary_.segments = static_cast<std::int64_t>(plan_.segments());
-  if (plan_.mandate != mandate_.hash())
-    return fail(Code::refused, "the plan was made for another mandate", "make a new plan: nora scan plan");
-  NORA_CHECK(look_at_wall());
-  if (failed_) return fail(summary_.code, summary_.why);
-  NORA_TRY(auto ledger, law::DailyLedger::open(daily(), env_.clock.now()));
-  budget_.use(std::move(ledger));
-  NORA_CHECK(parser_.start());
-  NORA_CHECK(start_sender());
-  const auto& s = journal_.state();
-  bool again = s.runs > 0;
-  journal_.add({{"ev", "run"}, {"at", env_.clock.now().text()}});
+Status EngineRun::settle() {
+  NORA_CHECK(spool_.flush(true));
+  NORA_CHECK(answered_.flush(true));
   NORA_CHECK(journal_.flush(true));
-  if (!again) {
-    registry::Survey survey;
-    survey.id = plan_.survey;
-    survey.kind = plan_.kind;
-    survey.mandate_hash = plan_.mandate;
-    survey.plan = plan_.text();
-    survey.started = env_.clock.now();
-    spool_.add(survey);
-  }
-  summary_.received = s.received;
-  summary_.unique = s.unique;
-  summary_.duplicates = s.duplicates;
-  summary_.replies = s.replies;
-  summary_.conversations = s.conversations;
-  for (const auto& open : s.to_visit) {
-    Visit v;
-    v.ip = open.ip;
-    v.port = open.port;
-    v.segment = open.segment;
-    v.social = mandate_.is_social(open.ip);
-    if (!open.path.empty()) {
-      v.probe = "upnp";
-      v.path = v.key_path = open.path;
-    }
-    visits_.add(std::move(v));
-  }
+  courier_.grew(spool_.size());
   return {};
 }
 
-Status EngineRun::look_at_wall() {
-  if (o_.wall_status.empty()) return {};
-  last_wall_ = now();
-  auto text = read_file(o_.wall_status, 1u << 20);
-  if (!text) {
-    if (wall_base_) return {};
-    return fail(Code::environment, "the wall's status " + o_.wall_status.string() + " cannot be read", "start nora-wall first");
-  }
-  auto status = json::parse_object(*text);
-  if (!status) return {};  // not JSON: nora-wall replaces the file whole, so this is somebody else's
-  auto blocked = json::int_or(*status, "blocked", 0);
-  auto halt = [&] {
-    if (channel_.fd() >= 0) (void)channel_.send({{"op", "stop"}});
-    sender_stopping_ = true;
-    sender_deadline_ = now() + sender_patience;
-    abandon_conversations();
-  };
-  // A wall that does not renew its file does not guard: stop, and say so. (Files without a time are taken as they are.)
-  if (auto at = json::get_instant(*status, "at"); at && env_.clock.now() - *at > wall_stale) {
-    if (!wall_base_)
-      return fail(Code::environment, "the wall's status is of " + at->text() + ": nora-wall is not running", "start nora-wall first");
-    halt();
-    give_up(Code::interrupted, "nora-wall no longer renews its status");
-    return {};
-  }
-  if (!wall_base_) {
-    wall_base_ = blocked;
-    if (blocked > 0 || json::bool_or(*status, "incident", false))
-      give_up(Code::refused, "the wall has blocked " + std::to_string(blocked) +
-                                 " frames before this run; an incident is open: look into it and restart nora-wall");
-    return {};
-  }
-  if (blocked > *wall_base_) {
-    auto frames = blocked - *wall_base_;
-    wall_base_ = blocked;
-    halt();
-    (void)shared_.audit.append("incident", {{"survey", plan_.survey}, {"what", "the wall blocked frames"}, {"frames", frames}});
-    give_up(Code::refused, "the wall blocked " + std::to_string(frames) + " frames: the survey is stopped, an incident is logged");
-  }
-  return {};
+// So that a crash leaves little in doubt: written, not synced. Only while there is something to doubt.
+Status EngineRun::note_alive() {
+  last_alive_ = now();
+  if (open_.empty()) return {};
+  auto heard = heard_now();
+  NORA_CHECK(spool_.flush(false));
+  NORA_CHECK(answered_.flush(false));
+  journal_.add({{"ev", "alive"}, {"heard", heard.text()}});
+  return journal_.flush(false);
 }
 
-Status EngineRun::reserve(std::int64_t n, std::vector<std::uint64_t> chosen) {
-  Active a;
-  a.n = n;
-  if (chosen.empty()) {
-    a.from = static_cast<std::uint64_t>(n) * plan_.segment_size;
-    a.to = std::min(a.from + plan_.segment_size, plan_.space.size());
-  }
-  a.chosen = std::move(chosen);
-  auto id = segment_id(plan_.survey, n);
-  json::Object leaf{{"survey", plan_.survey},
-                    {"segment", id},
-                    {"mandate", to_hex(plan_.mandate)},
-                    {"catalogue", to_hex(plan_.catalogue)},
-                    {"order", to_hex(plan_.order)}};
-  json::Array indexes;
-  for (auto i : a.chosen) indexes.push_back(json::Value(i));
-  if (a.chosen.empty()) {
-    leaf["from"] = a.from;
-    leaf["to"] = a.to;
-  } else {
-    leaf["repeats"] = indexes;
-  }
-  NORA_TRY(auto logged, shared_.audit.append("segment_reserved", leaf));
+Status EngineRun::reserve(Open segment, std::string_view leaf_kind, json::Object leaf) {
+  auto id = segment_id(plan_.survey, segment.n);
+  leaf["survey"] = plan_.survey;
+  leaf["segment"] = id;
+  NORA_TRY(auto logged, shared_.audit.append(leaf_kind, leaf));
   auto leaf_text = std::to_string(logged.index) + ":" + to_hex(logged.leaf);
-  journal_.add({{"ev", "reserved"}, {"n", n}, {"from", a.from}, {"to", a.to}, {"leaf", leaf_text}, {"at", env_.clock.now().text()}});
+  journal_.add({{"ev", "reserved"},
+                {"n", segment.n},
+                {"from", segment.from},
+                {"to", segment.to},
+                {"fence", segment.fence},
+                {"leaf", leaf_text},
+                {"at", env_.clock.now().text()},
+                {"heard", heard_now().text()}});
   NORA_CHECK(settle());
   registry::Segment s;
   s.id = id;
   s.survey = plan_.survey;
-  s.number = n;
-  s.from = a.from;
-  s.to = a.to;
+  s.number = segment.n;
+  s.from = segment.from;
+  s.to = segment.to;
+  s.fence = segment.fence;
   spool_.add(s, leaf_text, env_.clock.now());
-  auto path = o_.dir / "segments" / (std::to_string(n) + ".bin");
-  Fd file(open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600));
-  // A segment that is sent again starts its file anew: the leaf of the commit stands for the sending that was completed.
-  if (!file || ftruncate(file.get(), 0) != 0) return fail(Code::failed, path.string() + ": " + errno_text(errno));
-  json::Object order{{"op", "segment"}, {"n", n}};
-  if (a.chosen.empty()) {
-    order["from"] = a.from;
-    order["to"] = a.to;
-  } else {
-    order["indexes"] = std::move(indexes);
-  }
-  sent_now_ = 0;
-  active_ = std::move(a);
-  return channel_.send(order, file.get());
-}
-
-Status EngineRun::sender_message(Message&& m) {
-  auto op = json::string_or(m.body, "op");
-  if (op == "progress") {
-    sent_now_ = json::int_or(m.body, "sent", 0);
-    return {};
-  }
-  if (op == "error")
-    return fail(json::bool_or(m.body, "refused", false) ? Code::refused : Code::failed, "the sender: " + json::string_or(m.body, "what"),
-                json::string_or(m.body, "fix"));
-  if (op != "done" || !active_ || json::int_or(m.body, "n", -1) != active_->n)
-    return fail(Code::failed, "the sender sent an unknown message");
-  active_->sent = json::int_or(m.body, "sent", 0);
-  sent_now_ = active_->sent;
-  NORA_TRY(auto hash, json::get_string(m.body, "sha256"));
-  NORA_TRY(active_->hash, hash_from_hex(hash));
-  if (!json::bool_or(m.body, "complete", false)) {
-    // Not all of it was sent: it stays reserved and is sent again by a resume.
-    auto why = json::string_or(m.body, "why", sender_stopping_ ? "stopped" : "sending failed");
-    give_up(Code::interrupted, "segment " + std::to_string(active_->n) + " was not completed: " + why);
-    active_.reset();
-    return {};
-  }
-  json::Object line{
-      {"ev", "sent"}, {"n", active_->n}, {"sent", active_->sent}, {"refused", json::int_or(m.body, "refused", 0)}, {"sha256", hash}};
-  if (auto reasons = json::get_object(m.body, "reasons")) line["reasons"] = *reasons;
-  journal_.add(std::move(line));
-  NORA_CHECK(settle());
-  active_->done = true;
-  active_->window_over = now() + Span::ms(plan_.answer_window_ms);
+  open_.emplace(segment.n, std::move(segment));
   return {};
 }
 
-Status EngineRun::commit() {
-  auto& a = *active_;
-  // Silence can be told only now that the window is over.
-  if (plan_.all_outcomes && a.chosen.empty()) {
+Status EngineRun::begin_segment(std::int64_t n, std::int64_t fence) {
+  Open o;
+  o.n = n;
+  o.fence = fence;
+  o.from = static_cast<std::uint64_t>(n) * plan_.segment_size;
+  o.to = std::min(o.from + plan_.segment_size, plan_.space.size());
+  const auto& segments = journal_.state().segments;
+  auto known = segments.find(n);
+  if (known != segments.end() && known->second.times > 0) {
+    if (!known->second.lost && known->second.fence == fence) return resume_segment(std::move(o), known->second.sent, heard_before_);
+    NORA_CHECK(begin_anew(n));
+  }
+  o.orders.push_back({o.from, o.to, {}, false});
+  ask_canaries(o);
+  json::Object leaf{{"mandate", to_hex(plan_.mandate)},
+                    {"catalogue", to_hex(plan_.catalogue)},
+                    {"order", to_hex(plan_.order)},
+                    {"from", o.from},
+                    {"to", o.to}};
+  if (o.orders.back().canary) leaf["canaries"] = o.orders.back().places.size();
+  if (fence != 0) leaf["fence"] = fence;
+  return reserve(std::move(o), "segment_reserved", std::move(leaf));
+}
+
+// It was reserved by an earlier run and is in doubt.
+Status EngineRun::resume_segment(Open o, bool all_sent_before, Instant heard_until) {
+  NORA_TRY(auto d, doubt(plan_, permutation_, probe_ids_, record_file(o.n), {o.from, o.to, all_sent_before, heard_until, again_left_}, answered_));
+  again_left_ -= std::min(again_left_, d.again);
+  o.sent = static_cast<std::int64_t>(d.recorded);
+  auto pps = asked_pps_ > 0 ? asked_pps_ : static_cast<double>(whole_.pps);
+  auto perhaps = std::min<std::uint64_t>(d.places.size() - d.again, static_cast<std::uint64_t>(pps * record_lag_seconds) + record_lag_frames);
+  if (all_sent_before) perhaps = 0;
+  o.orders = orders_of(d.places);
+  o.orders_done = 1;  // its file is of more than one sending: the hash is taken from the file
+  journal_.add({{"ev", "again"}, {"n", o.n}, {"places", d.places.size()}, {"again", d.again}, {"at_most", d.again + perhaps}, {"unheard", d.unheard}});
+  return reserve(std::move(o), "segment_resumed",
+                 {{"mandate", to_hex(plan_.mandate)}, {"places", d.places.size()}, {"again", d.again}, {"again_at_most", d.again + perhaps}, {"unheard", d.unheard}});
+}
+
+// It was held before and lost, and comes back: what was heard then has been refused, so it counts as never asked. The old file stays.
+Status EngineRun::begin_anew(std::int64_t n) {
+  auto file = record_file(n);
+  std::error_code error;
+  if (std::filesystem::exists(file)) std::filesystem::rename(file, file.string() + "." + std::to_string(env_.clock.now().us), error);
+  if (error) return fail(Code::failed, file.string() + ": " + error.message());
+  auto from = static_cast<std::uint64_t>(n) * plan_.segment_size, to = std::min(from + plan_.segment_size, plan_.space.size());
+  for (auto place = from; place < to; ++place) answered_.forget_for_good(permutation_.at(place));
+  return {};
+}
+
+// The sender was lost over this segment, or the mandate's hours ended: what has no record goes out now, what is in doubt once more.
+Status EngineRun::mend(Open& o) {
+  o.broken = false;
+  if (o.look) {
+    lose(o.n, "the sender was lost over a second look");
+    look_begun_ = false;
+    looked_.clear();
+    return {};
+  }
+  // This process hears every answer, late ones too: only what has no record goes out again.
+  constexpr Instant always{std::numeric_limits<std::int64_t>::max()};
+  NORA_TRY(auto d, doubt(plan_, permutation_, probe_ids_, record_file(o.n), {o.from, o.to, false, always, 0}, answered_));
+  std::unordered_set<std::uint64_t> waiting;
+  for (const auto& h : o.held) waiting.insert(h.places.begin(), h.places.end());
+  std::vector<std::uint64_t> places;
+  std::copy_if(d.places.begin(), d.places.end(), std::back_inserter(places), [&](auto place) { return !waiting.contains(place); });
+  o.refused = 0;  // they are tried, and counted, again
+  o.reasons.clear();
+  o.orders = orders_of(places);
+  o.sent = static_cast<std::int64_t>(d.recorded);
+  o.orders_done = std::max(o.orders_done, 1);
+  auto perhaps = std::min<std::uint64_t>(places.size(), static_cast<std::uint64_t>(std::max(0.0, asked_pps_) * record_lag_seconds) + record_lag_frames);
+  journal_.add({{"ev", "again"}, {"n", o.n}, {"places", places.size()}, {"again", 0}, {"at_most", perhaps}, {"unheard", 0}});
+  NORA_TRY([[maybe_unused]] auto logged,
+           shared_.audit.append("segment_resumed", {{"survey", plan_.survey},
+                                                    {"segment", segment_id(plan_.survey, o.n)},
+                                                    {"mandate", to_hex(plan_.mandate)},
+                                                    {"places", places.size()},
+                                                    {"again_at_most", perhaps}}));
+  return settle();
+}
+
+Status EngineRun::give_order(Open& o) {
+  auto path = record_file(o.n);
+  Fd file(open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600));
+  if (!file) return fail(Code::interrupted, path.string() + ": " + errno_text(errno), "free disk space, then `nora scan resume`");
+  o.bytes_before = bytes_of(path);
+  auto order = std::move(o.orders.front());
+  o.orders.pop_front();
+  json::Object body{{"op", "segment"}, {"n", o.n}};
+  if (order.places.empty()) {
+    body["from"] = order.from;
+    body["to"] = order.to;
+  } else {
+    json::Array indexes;
+    for (auto place : order.places) indexes.push_back(json::Value(place));
+    body["indexes"] = std::move(indexes);
+  }
+  at_work_ = o.n;
+  canaries_at_work_ = order.canary;
+  sent_now_ = 0;
+  auto given = channel_.send(body, file.get());
+  if (!given && given.error().code == Code::interrupted) return sender_lost();
+  return given;
+}
+
+Status EngineRun::all_sent(Open& o) {
+  if (o.orders_done != 1) {
+    NORA_TRY(auto text, read_file(record_file(o.n), std::size_t{1} << 30));
+    o.hash = sha256(as_bytes(text));
+  }
+  json::Object reasons;
+  for (const auto& [why, n] : o.reasons) reasons[why] = n;
+  journal_.add({{"ev", "sent"},
+                {"n", o.n},
+                {"sent", o.sent},
+                {"refused", std::exchange(o.refused, 0)},
+                {"reasons", std::move(reasons)},
+                {"sha256", to_hex(o.hash)},
+                {"heard", heard_now().text()}});
+  o.reasons.clear();
+  o.sent_all = true;
+  o.window_over = now() + Span::ms(plan_.answer_window_ms);
+  return {};  // on the disk with the next reservation or commit; without it, the record file says the same
+}
+
+Status EngineRun::commit(Open& o) {
+  std::vector<std::uint64_t> recorded;
+  if (o.look || plan_.all_outcomes) {
+    NORA_TRY(recorded, recorded_since(o.n, 0));
+  }
+  if (o.look) look_over(recorded);
+  // Silence can be told only now that the window is over, and only of what was really sent.
+  if (plan_.all_outcomes && !o.look) {
     auto at = env_.clock.now();
-    for (auto i = a.from; i < a.to; ++i) {
-      auto index = permutation_.at(i);
-      if (answered_.contains(index)) continue;
+    std::unordered_set<std::uint64_t> told;
+    for (auto index : recorded) {
+      if (answered_.contains(index) || !told.insert(index).second) continue;
       auto point = plan_.space.at(index);
-      outcome(point.ip, point.slot->port, point.slot->proto, point.slot->probe, a.n, at, "silent");
+      if (!canaries_.contains(point.ip)) outcome(point.ip, point.slot->port, point.slot->proto, point.slot->probe, o.n, at, "silent");
     }
   }
   NORA_CHECK(spool_.flush(true));
+  auto clock = clock_state();
   json::Object leaf{{"survey", plan_.survey},
-                    {"segment", segment_id(plan_.survey, a.n)},
-                    {"sent", a.sent},
-                    {"file", to_hex(a.hash)},
+                    {"segment", segment_id(plan_.survey, o.n)},
+                    {"sent", o.sent},
+                    {"file", to_hex(o.hash)},
                     {"received", summary_.received},
-                    {"unique", summary_.unique}};
+                    {"unique", summary_.unique},
+                    {"clock", clock.to_json()}};
+  if (o.fence != 0) leaf["fence"] = o.fence;
   if (wall_base_) leaf["wall_blocked"] = *wall_base_;
   NORA_TRY(auto logged, shared_.audit.append("segment_committed", leaf));
   auto leaf_text = std::to_string(logged.index) + ":" + to_hex(logged.leaf);
-  journal_.add({{"ev", "committed"}, {"n", a.n}, {"leaf", leaf_text}});
-  NORA_CHECK(settle());
+  journal_.add({{"ev", "committed"}, {"n", o.n}, {"leaf", leaf_text}, {"clock", clock.to_json()}, {"heard", heard_now().text()}});
   registry::Segment s;
-  s.id = segment_id(plan_.survey, a.n);
+  s.id = segment_id(plan_.survey, o.n);
   s.survey = plan_.survey;
-  s.number = a.n;
-  s.from = a.from;
-  s.to = a.to;
+  s.number = o.n;
+  s.from = o.from;
+  s.to = o.to;
   s.state = registry::SegmentState::committed;
-  s.sent = a.sent;
-  s.file_hash = a.hash;
+  s.sent = o.sent;
+  s.fence = o.fence;
+  s.file_hash = o.hash;
+  // Before the journal: a commit that the center was not told of would never be told.
   spool_.add(s, leaf_text, env_.clock.now());
-  active_.reset();
+  NORA_CHECK(settle());
+  auto n = o.n;
+  open_.erase(n);
+  courier_.returned(n);
   return {};
+}
+
+// What comes of it from now on is another node's; the ports that it found are not visited.
+void EngineRun::lose(std::int64_t n, std::string_view why) {
+  env_.log.warn("segment " + std::to_string(n) + " is given up: " + std::string(why));
+  (void)shared_.audit.append("segment_lost", {{"survey", plan_.survey}, {"segment", segment_id(plan_.survey, n)}, {"why", why}});
+  journal_.add({{"ev", "lost"}, {"n", n}});
+  ++summary_.segments_lost;
+  if (at_work_ == n) at_work_.reset();
+  open_.erase(n);
+  courier_.returned(n);
+}
+
+// The indexes of the records from this place of the file on.
+Result<std::vector<std::uint64_t>> EngineRun::recorded_since(std::int64_t n, std::uint64_t bytes) const {
+  std::vector<std::uint64_t> out;
+  auto path = record_file(n);
+  if (!std::filesystem::exists(path)) return out;
+  NORA_TRY(auto text, read_file(path, std::size_t{1} << 30));
+  if (bytes > text.size()) bytes = text.size();
+  text.resize(text.size() - (text.size() - bytes) % record_bytes);
+  NORA_TRY(auto records, read_records(as_bytes(text).subspan(bytes)));
+  for (const auto& r : records)
+    if (auto index = index_of(r, plan_, probe_ids_)) out.push_back(*index);
+  return out;
+}
+
+std::int64_t EngineRun::fence_of(std::int64_t segment) const {
+  auto at = journal_.state().segments.find(segment);
+  return at == journal_.state().segments.end() ? 0 : at->second.fence;
 }
 
 }  // namespace nora::survey

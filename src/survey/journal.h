@@ -19,8 +19,10 @@ namespace nora::survey {
 struct JournalState {
   struct Segment {
     std::uint64_t from = 0, to = 0;
+    std::int64_t fence = 0;  // token of its lease; 0: there is one node only
     bool sent = false, committed = false;
-    int times = 0;  // how often it was reserved: above 1 = it was in doubt and sent again
+    bool lost = false;       // it went to another node, or was given up
+    int times = 0;           // how often it was reserved: above 1 = it was in doubt, and what was in doubt was sent again
     std::int64_t frames = 0, refused = 0;
   };
   std::map<std::int64_t, Segment> segments;
@@ -35,9 +37,15 @@ struct JournalState {
   std::int64_t received = 0, unique = 0, duplicates = 0, replies = 0, conversations = 0;  // counts of earlier runs
   Span earlier{};                                                                         // time that earlier runs took
   std::map<std::string, std::int64_t> refused_by;
+  std::int64_t again = 0, again_at_most = 0, unheard = 0;  // probes sent twice (known, at most), and answers that may be lost
   bool finished = false;
   int runs = 0;
+  std::string boot;               // of the last run: another one = the machine went down in between
+  Instant heard, heard_on_disk;   // all answers up to then are in the files; in the files and synced
+  Instant heard_until(std::string_view boot_now) const { return boot_now == boot ? heard : heard_on_disk; }
 };
+
+std::string boot_id();  // of the running kernel
 
 class Journal {
  public:
@@ -45,16 +53,19 @@ class Journal {
   static Result<Journal> open(const std::filesystem::path& dir);
   // Reads only, without the lock, for `nora scan status`.
   static Result<JournalState> read(const std::filesystem::path& dir);
+  // Is a run at work in this directory?
+  static bool held(const std::filesystem::path& dir);
   const JournalState& state() const { return state_; }
   void add(json::Object line);  // buffered; applied to state() at once
-  Status flush(bool sync);
+  Status flush(bool sync);  // Errors: interrupted (disk full); what was not written stays here
 
  private:
   Journal() = default;
   static void apply(JournalState& state, const json::Object& line);
-  static Result<JournalState> replay(std::string_view text, std::size_t& whole);
+  static Result<JournalState> replay(int fd, std::uint64_t& whole);
   Fd file_, lock_;
   std::string buffer_;
+  std::uint64_t size_ = 0;
   JournalState state_;
 };
 

@@ -1,8 +1,13 @@
 #include "survey/node.h"
 
+#include <algorithm>
+#include <cstdlib>
+#include <set>
 #include <thread>
 
+#include "base/files.h"
 #include "registry/jobs.h"
+#include "registry/nodes.h"
 
 namespace nora::survey {
 namespace {
@@ -24,6 +29,7 @@ class Worker {
 
  private:
   Status work(const registry::Job& job);
+  Result<bool> join();
   Result<Plan> plan_for(const registry::Job& job);
 
   const NodeOptions& o_;
@@ -33,6 +39,7 @@ class Worker {
   Env env_;
   std::optional<registry::Registry> registry_;
   std::unique_ptr<RegistrySink> sink_;
+  std::set<std::string> ended_;  // shared surveys whose part here is done
 };
 
 Result<Plan> Worker::plan_for(const registry::Job& job) {
@@ -74,6 +81,9 @@ Status Worker::work(const registry::Job& job) {
     options.deadline = check_deadline;
     options.give_up_store = Span::seconds(5);
   }
+  options.canaries.clear();
+  if (!check) options.canaries = o_.engine.canaries;
+  options.share = check ? check_share : 1 - check_share;
   std::error_code error;
   std::filesystem::create_directories(options.dir, error);
   // A job that another holder (or this one, before a crash) began goes on from its spool.
@@ -81,11 +91,21 @@ Status Worker::work(const registry::Job& job) {
     auto plan = plan_for(job);
     if (!plan) return finish(false, plan.error().text());
     NORA_CHECK(plan->save(options.dir));
+    // A survey for several nodes: this one opens it, the others join, and its end is the end of the job.
+    auto payload = json::parse_object(job.payload.empty() ? "{}" : job.payload);
+    if (auto nodes = payload ? json::int_or(*payload, "nodes", 0) : 0; !check && nodes > 1) {
+      if (auto shared = share_plan(*plan, o_.store, nodes, env_); !shared) return finish(false, shared.error().text());
+      NORA_CHECK(replace_file(options.dir / "nodes", std::to_string(nodes) + "\n", 0600));
+    }
+  }
+  if (auto nodes = read_file(options.dir / "nodes", 32)) {
+    options.shared = SharedOptions{o_.store, o_.name, std::atoll(nodes->c_str()), o_.autonomy};
+    options.share = 1;
   }
   EngineEvents events;
   auto renewed = env_.clock.monotonic();
   if (check) events.check_event = event;
-  events.progress = [&](const EngineEvents::Progress&) {
+  events.progress = [&](const LiveState&) {
     if (env_.clock.monotonic() - renewed < renew_every) return;
     renewed = env_.clock.monotonic();
     if (auto r = jobs.renew(job.id, job.fence, env_.clock.now() + registry::job_lease); !r)
@@ -99,9 +119,40 @@ Status Worker::work(const registry::Job& job) {
   return done;
 }
 
+// Works on the oldest survey that others have opened for several nodes and that has room. False: there is none.
+Result<bool> Worker::join() {
+  registry::Nodes nodes(registry_->db());
+  NORA_TRY(auto open, nodes.open_surveys(shared_.mandate.hash()));
+  for (const auto& id : open) {
+    if (ended_.contains(id)) continue;
+    auto options = o_.engine;
+    options.dir = o_.engine.dir / ("shared-" + id);
+    if (!std::filesystem::exists(options.dir / "plan.json")) {
+      NORA_TRY(auto shared, shared_plan(o_.store, shared_.mandate.hash(), id));
+      std::error_code error;
+      std::filesystem::create_directories(options.dir, error);
+      NORA_CHECK(shared.plan.save(options.dir));
+    }
+    NORA_TRY(auto count, nodes.nodes_of(id));
+    options.shared = SharedOptions{o_.store, o_.name, count, o_.autonomy};
+    auto summary = run_engine(options, shared_, sink_.get(), {}, stop_, env_);
+    if (!summary && summary.error().code == Code::refused) continue;  // as many nodes as may be are there
+    if (!summary && summary.error().code != Code::usage) return std::unexpected(summary.error());
+    if (!summary || summary->complete) ended_.insert(id);
+    if (summary) return true;
+  }
+  return false;
+}
+
 void Worker::run() {
   registry::Jobs jobs(registry_->db());
+  bool surveys = std::find(kinds_.begin(), kinds_.end(), "survey") != kinds_.end();
   while (!stop_) {
+    if (surveys) {
+      auto joined = join();
+      if (!joined) env_.log.warn("a shared survey: " + joined.error().text());
+      if (joined && *joined) continue;
+    }
     auto job = jobs.lease(kinds_, o_.name, env_.clock.now());
     if (!job) {
       env_.log.warn("no job can be leased: " + job.error().text());
@@ -120,6 +171,47 @@ void Worker::run() {
 }
 
 }  // namespace
+
+Status share_plan(const Plan& plan, const std::string& store, std::int64_t nodes, Env env) {
+  NORA_TRY(auto registry, registry::Registry::open(store));
+  registry::Survey survey;
+  survey.id = plan.survey;
+  survey.kind = plan.kind;
+  survey.mandate_hash = plan.mandate;
+  survey.plan = plan.text();
+  survey.started = env.clock.now();
+  NORA_CHECK(registry.put_survey(survey));
+  std::vector<registry::Segment> segments;
+  for (std::uint64_t n = 0; n < plan.segments(); ++n) {
+    registry::Segment s;
+    s.number = static_cast<std::int64_t>(n);
+    s.id = segment_id(plan.survey, s.number);
+    s.survey = plan.survey;
+    s.from = n * plan.segment_size;
+    s.to = std::min(s.from + plan.segment_size, plan.space.size());
+    segments.push_back(std::move(s));
+  }
+  NORA_CHECK(registry.add_segments(segments));
+  return registry::Nodes(registry.db()).open_survey(plan.survey, nodes);
+}
+
+Result<SharedPlan> shared_plan(const std::string& store, const Hash& mandate, const std::string& wanted) {
+  NORA_TRY(auto registry, registry::Registry::open(store));
+  registry::Nodes nodes(registry.db());
+  auto id = wanted;
+  if (id.empty()) {
+    NORA_TRY(auto open, nodes.open_surveys(mandate));
+    if (open.empty()) return fail(Code::not_found, "no survey is open for several nodes under this mandate", "open one: nora scan run --nodes N");
+    id = open.front();
+  }
+  NORA_TRY(auto survey, registry.survey(id));
+  if (!survey) return fail(Code::not_found, "there is no survey " + id);
+  SharedPlan out;
+  NORA_TRY(out.plan, Plan::parse(survey->plan));
+  NORA_TRY(out.nodes, nodes.nodes_of(id));
+  if (out.nodes == 0) return fail(Code::refused, "the survey " + id + " is not open for several nodes");
+  return out;
+}
 
 Status run_node(const NodeOptions& options, EngineShared& shared, const std::atomic<bool>& stop, Env env) {
   Worker checks(options, shared, {"check"}, stop, env), surveys(options, shared, {"survey", "remeasure"}, stop, env);

@@ -61,23 +61,29 @@ Result<Operators> Operators::parse(std::string_view text, std::uint32_t default_
 void Operators::share(double percent) {
   for (std::size_t i = 0; i < operators_.size(); ++i) {
     auto& b = buckets_[i];
-    double pps = operators_[i].pps * percent / 100;
-    if (pps <= 0) continue;
+    if (operators_[i].pps == 0) continue;
+    double pps = std::max(operators_[i].pps * percent / 100, 1e-6);  // no share at all: one packet in eleven days
     double burst = std::max(1.0, pps * burst_seconds);
     b.interval_us = 1e6 / std::max(pps - burst + 1, std::min(pps, 1.0));
     b.burst_us = b.interval_us * (burst - 1);
   }
 }
 
-Span Operators::take(Ip ip, Span now, std::uint32_t packets) {
+Span Operators::wait(Ip ip, Span now) const {
   if (operators_.empty()) return {};
   auto found = map_.find(ip);
   if (!found || operators_[found->value].pps == 0) return {};
+  const auto& b = buckets_[found->value];
+  double wait = b.next_us - static_cast<double>(now.us) - b.burst_us;
+  return wait > 0 ? Span{static_cast<std::int64_t>(wait) + 1} : Span{};
+}
+
+Span Operators::take(Ip ip, Span now, std::uint32_t packets) {
+  if (auto w = wait(ip, now); w.us > 0 || operators_.empty()) return w;
+  auto found = map_.find(ip);
+  if (!found || operators_[found->value].pps == 0) return {};
   auto& b = buckets_[found->value];
-  auto at = static_cast<double>(now.us);
-  double wait = b.next_us - at - b.burst_us;
-  if (wait > 0) return Span{static_cast<std::int64_t>(wait) + 1};
-  b.next_us = std::max(b.next_us, at) + b.interval_us * packets;
+  b.next_us = std::max(b.next_us, static_cast<double>(now.us)) + b.interval_us * packets;
   return {};
 }
 

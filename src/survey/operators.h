@@ -25,6 +25,7 @@ class Operators {
   void share(double percent);
   // Zero: go, and the packets are counted. Otherwise nothing is counted; ask again after that time.
   Span take(Ip ip, Span now, std::uint32_t packets = 1);
+  Span wait(Ip ip, Span now) const;  // the same without counting
   bool empty() const { return operators_.empty(); }
   std::size_t size() const { return operators_.size(); }
   struct Operator {

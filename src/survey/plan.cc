@@ -85,15 +85,4 @@ Result<Plan> make_plan(const law::Mandate& mandate, const Catalogue& catalogue, 
   return p;
 }
 
-PlanEstimate estimate(const Plan& plan, const law::MandateText& mandate) {
-  PlanEstimate e;
-  e.targets = plan.space.targets();
-  e.probes = plan.space.size();
-  e.segments = plan.segments();
-  e.pps = survey_pps(mandate, plan.space.networks24());
-  e.seconds = static_cast<double>(e.probes) / e.pps + static_cast<double>(e.segments) * plan.answer_window_ms / 1000.0;
-  e.megabytes = static_cast<double>(e.probes) * 70 / 1e6;  // a SYN with MSS is 58 bytes on the wire, UDP requests are 44 to 143
-  return e;
-}
-
 }  // namespace nora::survey

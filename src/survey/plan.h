@@ -42,11 +42,4 @@ struct PlanOptions {
 };
 Result<Plan> make_plan(const law::Mandate& mandate, const Catalogue& catalogue, const PlanOptions& options, Env env);
 
-// What the plan would do, for `nora scan plan` and --dry-run.
-struct PlanEstimate {
-  std::uint64_t targets = 0, probes = 0, segments = 0;
-  double pps = 0, seconds = 0, megabytes = 0;
-};
-PlanEstimate estimate(const Plan& plan, const law::MandateText& mandate);
-
 }  // namespace nora::survey

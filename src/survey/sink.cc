@@ -1,5 +1,7 @@
 #include "survey/sink.h"
 
+#include <filesystem>
+
 #include "base/escape.h"
 
 namespace nora::survey {
@@ -82,35 +84,81 @@ Result<registry::Outcome> outcome_from_json(const json::Object& o) {
   return r;
 }
 
-Result<std::unique_ptr<RegistrySink>> RegistrySink::open(std::string_view url, std::string owner) {
-  NORA_TRY(auto registry, registry::Registry::open(url));
-  return std::unique_ptr<RegistrySink>(new RegistrySink(std::move(registry), std::move(owner)));
+Result<registry::Registry> open_again(std::string_view url) {
+  constexpr std::string_view sqlite = "sqlite:";
+  if (url.starts_with(sqlite) && !std::filesystem::exists(url.substr(sqlite.size())))
+    return fail(Code::environment, "the store " + std::string(url.substr(sqlite.size())) + " is not there");
+  return registry::Registry::open(url);
+}
+
+Result<std::unique_ptr<RegistrySink>> RegistrySink::open(std::string_view url, std::string owner, bool now_or_never) {
+  std::unique_ptr<RegistrySink> out(new RegistrySink(std::string(url), std::move(owner)));
+  auto opened = now_or_never ? registry::Registry::open(url) : open_again(url);
+  if (opened) out->registry_.emplace(std::move(*opened));
+  else if (now_or_never || opened.error().code == Code::usage) return std::unexpected(opened.error());
+  return out;
+}
+
+// A connection over which something failed is not trusted again.
+Status RegistrySink::with(const std::function<Status(registry::Registry&)>& work) {
+  if (!registry_) {
+    NORA_TRY(auto opened, open_again(url_));
+    registry_.emplace(std::move(opened));
+  }
+  auto done = work(*registry_);
+  if (!done && done.error().code != Code::refused) registry_.reset();
+  return done;
 }
 
 Status RegistrySink::put(const Batch& batch) {
-  if (!batch.replies.empty()) NORA_CHECK(registry_.put_replies(batch.replies));
-  if (!batch.outcomes.empty()) NORA_CHECK(registry_.put_outcomes(batch.outcomes));
+  return with([&](registry::Registry& r) -> Status {
+    if (!batch.replies.empty()) {
+      NORA_TRY(auto counts, r.put_replies(batch.replies, batch.fences));
+      late_ += counts.late;
+    }
+    if (!batch.outcomes.empty()) {
+      NORA_TRY(auto counts, r.put_outcomes(batch.outcomes, batch.fences));
+      late_ += counts.late;
+    }
+    return {};
+  });
+}
+
+Status RegistrySink::put_survey(const registry::Survey& survey) {
+  return with([&](registry::Registry& r) { return r.put_survey(survey); });
+}
+
+// A segment that was leased before it was reserved: its token decides. A node that comes too late is told so, counts it, and goes on.
+Status RegistrySink::put_fenced_segment(registry::Registry& r, const registry::Segment& s, std::string_view leaf) {
+  using registry::SegmentState;
+  auto done = s.state == SegmentState::reserved ? r.note_reserved(s.id, s.fence, leaf)
+              : s.state == SegmentState::sent   ? r.mark_sent(s.id, s.fence, s.sent)
+                                                : r.commit_segment(s.id, s.fence, s.sent, s.file_hash, leaf);
+  if (done || done.error().code != Code::refused) return done;
+  NORA_TRY(auto stored, r.segment(s.id));
+  if (stored && stored->fence == s.fence && stored->state == SegmentState::committed) return {};  // put before
+  ++late_;
   return {};
 }
 
-Status RegistrySink::put_survey(const registry::Survey& survey) { return registry_.put_survey(survey); }
-
 Status RegistrySink::put_segment(const registry::Segment& s, std::string_view leaf, Instant now) {
-  // One node works by its plan file: it leases exactly the segment that it reserved; the fencing token lives as long as the segment.
-  constexpr Span lease = Span::minutes(10);
-  NORA_TRY(auto stored, registry_.segment(s.id));
-  if (stored && stored->state == registry::SegmentState::committed) return {};
-  if (s.state == registry::SegmentState::reserved || !fences_.contains(s.id)) {
-    NORA_TRY(auto leased,
-             registry_.reserve_segment(s, owner_, now, lease, s.state == registry::SegmentState::reserved ? leaf : std::string_view()));
-    fences_[s.id] = leased.fence;
-  }
-  if (s.state == registry::SegmentState::sent) return registry_.mark_sent(s.id, fences_[s.id], s.sent);
-  if (s.state == registry::SegmentState::committed) {
-    NORA_CHECK(registry_.commit_segment(s.id, fences_[s.id], s.sent, s.file_hash, leaf));
-    fences_.erase(s.id);
-  }
-  return {};
+  return with([&](registry::Registry& r) -> Status {
+    if (s.fence != 0) return put_fenced_segment(r, s, leaf);
+    // One node works by its plan file: it leases exactly the segment that it reserved; the fencing token lives as long as the segment.
+    constexpr Span lease = Span::minutes(10);
+    NORA_TRY(auto stored, r.segment(s.id));
+    if (stored && stored->state == registry::SegmentState::committed) return {};
+    if (s.state == registry::SegmentState::reserved || !fences_.contains(s.id)) {
+      NORA_TRY(auto leased, r.reserve_segment(s, owner_, now, lease, s.state == registry::SegmentState::reserved ? leaf : std::string_view()));
+      fences_[s.id] = leased.fence;
+    }
+    if (s.state == registry::SegmentState::sent) return r.mark_sent(s.id, fences_[s.id], s.sent);
+    if (s.state == registry::SegmentState::committed) {
+      NORA_CHECK(r.commit_segment(s.id, fences_[s.id], s.sent, s.file_hash, leaf));
+      fences_.erase(s.id);
+    }
+    return {};
+  });
 }
 
 }  // namespace nora::survey

@@ -216,6 +216,33 @@ std::optional<std::uint64_t> Space::find(Ip ip, std::string_view probe, Proto pr
   return std::nullopt;
 }
 
+std::uint64_t Space::targets_in(const Prefix& p) const {
+  std::uint64_t n = 0;
+  for (const auto& g : groups_) {
+    if (!p.is_v4()) {
+      n += static_cast<std::uint64_t>(std::upper_bound(g.six.begin(), g.six.end(), p.last()) - std::lower_bound(g.six.begin(), g.six.end(), p.base()));
+      continue;
+    }
+    auto first = p.base().v4_value(), last = p.last().v4_value();
+    auto run = std::lower_bound(g.runs.begin(), g.runs.end(), first, [](const Run& r, std::uint32_t x) { return r.last < x; });
+    for (; run != g.runs.end() && run->first <= last; ++run) n += std::uint64_t{std::min(run->last, last)} - std::max(run->first, first) + 1;
+  }
+  return n;
+}
+
+std::uint64_t Space::largest24() const {
+  std::uint64_t most = 0;
+  for (const auto& g : groups_) {
+    for (const auto& r : g.runs) {  // the fullest /24 begins, ends, or lies in a run
+      if ((r.last >> 8) - (r.first >> 8) >= 2) return 256;
+      for (auto at : {r.first, r.last}) most = std::max(most, targets_in(Prefix::of(Ip::v4(at), 24)));
+      if (most == 256) return most;
+    }
+    for (auto ip : g.six) most = std::max(most, targets_in(Prefix::of(ip, 48)));
+  }
+  return most;
+}
+
 std::optional<Ip> Space::any(bool v4) const {
   for (const auto& g : groups_) {
     if (g.slots.empty()) continue;

@@ -46,6 +46,8 @@ class Space {
   Point at(std::uint64_t index) const;  // index < size()
   std::optional<std::uint64_t> find(Ip ip, std::string_view probe, Proto proto, std::uint16_t port) const;
   bool has_target(Ip ip) const;
+  std::uint64_t targets_in(const Prefix& prefix) const;
+  std::uint64_t largest24() const;  // targets of the fullest /24 (IPv6: /48)
   std::optional<Ip> any(bool v4) const;  // one target of this family
   // Every probe that this survey sends by UDP to this port, for validation; every probe at all.
   std::vector<const Slot*> slots() const;

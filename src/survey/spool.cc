@@ -10,7 +10,7 @@ namespace nora::survey {
 namespace {
 
 constexpr std::size_t read_bytes = 4u << 20;
-constexpr std::size_t max_line = 1u << 20;
+constexpr std::uint64_t hole_bytes = 1u << 20;
 
 json::Object to_json(const registry::Survey& s) {
   json::Object o{{"type", "survey"},    {"id", s.id},
@@ -56,6 +56,7 @@ Result<StoredSegment> segment_from(const json::Object& o) {
   NORA_TRY(auto state, json::get_int(o, "state"));
   s.state = static_cast<registry::SegmentState>(state);
   s.sent = json::int_or(o, "sent", 0);
+  s.fence = json::int_or(o, "fence", 0);
   NORA_TRY(auto hash, json::get_string(o, "file_hash"));
   NORA_TRY(s.file_hash, hash_from_hex(hash));
   out.leaf = json::string_or(o, "leaf");
@@ -67,10 +68,8 @@ Result<StoredSegment> segment_from(const json::Object& o) {
 
 Result<Spool> Spool::open(const std::filesystem::path& dir) {
   Spool s;
-  s.dir_ = dir;
   s.file_ = Fd(::open((dir / "results.ndjson").c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0600));
-  s.offset_ = Fd(::open((dir / "delivered").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
-  if (!s.file_ || !s.offset_) return fail(Code::failed, "the spool in " + dir.string() + " cannot be opened: " + errno_text(errno));
+  if (!s.file_) return fail(Code::failed, "the spool in " + dir.string() + " cannot be opened: " + errno_text(errno));
   struct stat st{};
   fstat(s.file_.get(), &st);
   s.size_ = static_cast<std::uint64_t>(st.st_size);
@@ -82,13 +81,19 @@ Result<Spool> Spool::open(const std::filesystem::path& dir) {
   }
   if (ftruncate(s.file_.get(), static_cast<off_t>(s.size_)) != 0)
     return fail(Code::failed, "the spool cannot be cut: " + errno_text(errno));
-  std::uint64_t kept = 0;
-  if (pread(s.offset_.get(), &kept, sizeof kept, 0) == sizeof kept && kept <= s.size_) s.delivered_ = kept;
   return s;
 }
 
-void Spool::add(const registry::ReplyRecord& r) { buffer_ += json::text(survey::to_json(r)) + "\n"; }
-void Spool::add(const registry::Outcome& o) { buffer_ += json::text(survey::to_json(o)) + "\n"; }
+void Spool::add(const registry::ReplyRecord& r, std::int64_t fence) {
+  auto line = survey::to_json(r);
+  if (fence != 0) line["fence"] = fence;
+  buffer_ += json::text(line) + "\n";
+}
+void Spool::add(const registry::Outcome& o, std::int64_t fence) {
+  auto line = survey::to_json(o);
+  if (fence != 0) line["fence"] = fence;
+  buffer_ += json::text(line) + "\n";
+}
 void Spool::add(const registry::Survey& s) { buffer_ += json::text(to_json(s)) + "\n"; }
 void Spool::add(const registry::Segment& s, std::string_view leaf, Instant at) {
   buffer_ += json::text(json::Object{{"type", "segment"},
@@ -99,6 +104,7 @@ void Spool::add(const registry::Segment& s, std::string_view leaf, Instant at) {
                                      {"to", s.to},
                                      {"state", static_cast<int>(s.state)},
                                      {"sent", s.sent},
+                                     {"fence", s.fence},
                                      {"file_hash", to_hex(s.file_hash)},
                                      {"leaf", leaf},
                                      {"at", at.text()}}) +
@@ -107,23 +113,45 @@ void Spool::add(const registry::Segment& s, std::string_view leaf, Instant at) {
 
 Status Spool::flush(bool sync) {
   if (!buffer_.empty()) {
-    NORA_CHECK(write_all(file_.get(), as_bytes(buffer_)));
+    if (auto written = write_all(file_.get(), as_bytes(buffer_)); !written) {
+      (void)ftruncate(file_.get(), static_cast<off_t>(size_));  // half a line in the middle would be damage; the whole of it waits here
+      return fail(Code::interrupted, "the spool cannot be written: " + written.error().what, "free disk space, then `nora scan resume`");
+    }
     size_ += buffer_.size();
     buffer_.clear();
   }
   if (sync && fsync(file_.get()) != 0)
-    return fail(Code::failed, "the spool cannot be synced: " + errno_text(errno), "free disk space, then `nora scan resume`");
+    return fail(Code::interrupted, "the spool cannot be synced: " + errno_text(errno), "free disk space, then `nora scan resume`");
   return {};
 }
 
-Status Spool::keep_offset() {
+Result<Delivery> Delivery::open(const std::filesystem::path& dir) {
+  Delivery d;
+  d.file_ = Fd(::open((dir / "results.ndjson").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+  d.offset_ = Fd(::open((dir / "delivered").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+  struct stat st{};
+  if (!d.file_ || !d.offset_ || fstat(d.file_.get(), &st) != 0)
+    return fail(Code::failed, "the spool in " + dir.string() + " cannot be opened: " + errno_text(errno));
+  std::uint64_t kept = 0;
+  if (pread(d.offset_.get(), &kept, sizeof kept, 0) == sizeof kept && kept <= static_cast<std::uint64_t>(st.st_size)) d.delivered_ = kept;
+  return d;
+}
+
+Status Delivery::keep_offset() {
   if (pwrite(offset_.get(), &delivered_, sizeof delivered_, 0) != sizeof delivered_)
     return fail(Code::failed, "the spool's offset cannot be written: " + errno_text(errno));
   return {};
 }
 
-Result<std::uint64_t> Spool::deliver(ReplySink& sink, std::size_t max_lines) {
-  NORA_CHECK(flush(false));
+// What the store has need not stay here when the disk is wanted: holes keep every offset as it is.
+void Delivery::give_back_disk() {
+  auto whole = delivered_ / hole_bytes * hole_bytes;
+  if (whole <= holed_) return;
+  if (fallocate(file_.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, static_cast<off_t>(holed_), static_cast<off_t>(whole - holed_)) == 0)
+    holed_ = whole;
+}
+
+Result<std::uint64_t> Delivery::deliver(ReplySink& sink, std::uint64_t end, std::size_t max_lines) {
   Batch batch;
   std::uint64_t taken = 0;
   std::size_t lines = 0;
@@ -135,23 +163,32 @@ Result<std::uint64_t> Spool::deliver(ReplySink& sink, std::size_t max_lines) {
     taken = 0;
     return keep_offset();
   };
-  while (lines < max_lines && delivered_ + taken < size_) {
-    std::string chunk(std::min<std::uint64_t>(read_bytes, size_ - delivered_ - taken), '\0');
+  // A batch names one token per segment: lines from before and after a takeover go separately.
+  auto one_token = [&](const std::string& segment, std::int64_t fence) -> Status {
+    if (auto at = batch.fences.find(segment); at != batch.fences.end() && at->second != fence) NORA_CHECK(put());
+    batch.fences[segment] = fence;
+    return {};
+  };
+  while (lines < max_lines && delivered_ + taken < end) {
+    std::string chunk(std::min<std::uint64_t>(read_bytes, end - delivered_ - taken), '\0');
     auto n = pread(file_.get(), chunk.data(), chunk.size(), static_cast<off_t>(delivered_ + taken));
     if (n <= 0) return fail(Code::failed, "the spool cannot be read: " + errno_text(errno));
     chunk.resize(static_cast<std::size_t>(n));
     auto before = delivered_ + taken;
     std::size_t at = 0;
-    for (auto end = chunk.find('\n'); end != std::string::npos && lines < max_lines; at = end + 1, end = chunk.find('\n', at)) {
-      auto line = std::string_view(chunk).substr(at, end - at);
+    for (auto stop = chunk.find('\n'); stop != std::string::npos && lines < max_lines; at = stop + 1, stop = chunk.find('\n', at)) {
+      auto line = std::string_view(chunk).substr(at, stop - at);
       ++lines;
       NORA_TRY(auto o, json::parse_object(line));
       auto type = json::string_or(o, "type");
+      auto fence = json::int_or(o, "fence", 0);
       if (type == "reply") {
         NORA_TRY(auto r, reply_from_json(o));
+        NORA_CHECK(one_token(r.seen.segment, fence));
         batch.replies.push_back(std::move(r));
       } else if (type == "outcome") {
         NORA_TRY(auto r, outcome_from_json(o));
+        NORA_CHECK(one_token(r.segment, fence));
         batch.outcomes.push_back(std::move(r));
       } else {
         NORA_CHECK(put());  // order is kept: a survey and its segments stand before their replies
@@ -169,10 +206,10 @@ Result<std::uint64_t> Spool::deliver(ReplySink& sink, std::size_t max_lines) {
       taken += line.size() + 1;
     }
     if (delivered_ + taken == before)
-      return fail(Code::bad_input, "a line of the spool is longer than " + std::to_string(max_line) + " bytes");
+      return fail(Code::bad_input, "a line of the spool is longer than " + std::to_string(read_bytes) + " bytes");
   }
   NORA_CHECK(put());
-  return size_ - delivered_;
+  return end - delivered_;
 }
 
 }  // namespace nora::survey

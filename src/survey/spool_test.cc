@@ -64,21 +64,25 @@ TEST(Spool, DeliversInOrderOnceAndKeepsEveryByte) {
     spool->add(segment, "leaf", Instant::seconds(5));
     for (int i = 0; i < 100; ++i) spool->add(reply(i));
     sink.down = true;
-    EXPECT_FALSE(spool->deliver(sink)) << "the store is away";
-    EXPECT_GT(spool->pending_bytes(), 0u);
+    ASSERT_TRUE(spool->flush(false));
+    auto delivery = Delivery::open(dir.path);
+    ASSERT_TRUE(delivery);
+    EXPECT_FALSE(delivery->deliver(sink, spool->size())) << "the store is away";
+    EXPECT_LT(delivery->delivered(), spool->size());
   }
   sink.down = false;
   sink.order.clear();
   auto spool = Spool::open(dir.path);
-  ASSERT_TRUE(spool);
-  while (*spool->deliver(sink, 7) > 0) {
+  auto delivery = Delivery::open(dir.path);
+  ASSERT_TRUE(spool && delivery);
+  while (*delivery->deliver(sink, spool->size(), 7) > 0) {
   }
   ASSERT_EQ(sink.replies.size(), 100u);
   EXPECT_EQ(sink.replies[42].reply.bytes, reply(42).reply.bytes);
   EXPECT_EQ(sink.replies[42].reply.keys, reply(42).reply.keys);
   EXPECT_EQ(sink.replies[42].seen.where, reply(42).seen.where);
   EXPECT_EQ(sink.order.front(), "reply") << "survey and segment were taken before the store went away";
-  EXPECT_EQ(*spool->deliver(sink), 0u);
+  EXPECT_EQ(*delivery->deliver(sink, spool->size()), 0u);
   EXPECT_EQ(sink.replies.size(), 100u);
 }
 
@@ -93,7 +97,8 @@ TEST(Spool, ALineCutByACrashIsDropped) {
   Memory sink;
   auto spool = Spool::open(dir.path);
   spool->add(reply(2));
-  EXPECT_EQ(*spool->deliver(sink), 0u);
+  ASSERT_TRUE(spool->flush(false));
+  EXPECT_EQ(*Delivery::open(dir.path)->deliver(sink, spool->size()), 0u);
   EXPECT_EQ(sink.replies.size(), 2u);
 }
 

@@ -1,30 +1,16 @@
 // The closing record of a survey (engine.h).
-#include <algorithm>
-#include <cmath>
-
 #include "survey/engine.h"
 
 namespace nora::survey {
 
-std::pair<double, double> wilson(std::int64_t missed, std::int64_t asked) {
-  if (asked <= 0) return {0, 1};
-  constexpr double z = 1.959964;
-  double n = static_cast<double>(asked), p = static_cast<double>(missed) / n;
-  double middle = (p + z * z / (2 * n)) / (1 + z * z / n);
-  double half = z / (1 + z * z / n) * std::sqrt(p * (1 - p) / n + z * z / (4 * n * n));
-  return {std::max(0.0, middle - half), std::min(1.0, middle + half)};
-}
-
 json::Object Summary::to_json() const {
   json::Object by;
   for (const auto& [reason, n] : refused_by) by[reason] = n;
-  json::Object loss{{"asked", calibration_asked}, {"missed", calibration_missed}};
-  if (calibration_asked > 0) {
-    auto [low, high] = wilson(calibration_missed, calibration_asked);
-    loss["ratio"] = static_cast<double>(calibration_missed) / static_cast<double>(calibration_asked);
-    loss["low"] = low;
-    loss["high"] = high;
-  }
+  auto list = [](const std::vector<Set_apart>& all) {
+    json::Array out;
+    for (const auto& x : all) out.push_back(json::Object{{"what", x.what}, {"why", x.why}});
+    return out;
+  };
   json::Object o{{"type", "summary"},
                  {"survey", survey},
                  {"kind", kind},
@@ -32,6 +18,8 @@ json::Object Summary::to_json() const {
                  {"targets", targets},
                  {"probes", probes},
                  {"segments", segments},
+                 {"segments_here", segments_here},
+                 {"segments_lost", segments_lost},
                  {"sent", sent},
                  {"received", received},
                  {"unique", unique},
@@ -40,11 +28,18 @@ json::Object Summary::to_json() const {
                  {"refused_by", std::move(by)},
                  {"replies", replies},
                  {"conversations", conversations},
-                 {"loss", std::move(loss)},
+                 {"loss", loss.to_json()},
                  {"ring_drops", ring_drops},
                  {"parser_deaths", parser_deaths},
+                 {"sender_restarts", sender_restarts},
+                 {"anomalies", anomalies.size()},
+                 {"set_apart", list(anomalies)},
+                 {"backed_off", list(backed_off)},
                  {"repeated_segments", repeated_segments},
+                 {"repeated_probes", repeated_probes},
                  {"repeated_probes_at_most", repeated_probes_at_most},
+                 {"answers_in_doubt", answers_in_doubt},
+                 {"late", late},
                  {"undelivered_bytes", undelivered_bytes},
                  {"seconds", took.as_seconds()},
                  {"complete", complete}};

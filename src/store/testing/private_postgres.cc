@@ -60,17 +60,46 @@ Result<PrivatePostgres> PrivatePostgres::start(const std::filesystem::path& bina
                           "--no-sync", "-L", (binary_root / "usr/share/postgresql/15").string()}, log);
   ::waitpid(init, &status, 0);
   if (status != 0) return fail(Code::environment, "initdb failed: " + tail());
-  pg.pid_ = spawn({(bin / "postgres").string(), "-D", (pg.dir_ / "data").string(), "-k", pg.dir_.string(), "-c", "listen_addresses=", "-c", "fsync=off",
-                   "-c", "jit=off", "-c", "max_connections=50"}, log);
-  constexpr int tries_max = 200;
-  for (int i = 0; i < tries_max; ++i) {
-    if (Db::open(url_of(pg.dir_, "postgres"))) return pg;
-    std::this_thread::sleep_for(std::chrono::milliseconds(50));
-  }
-  return fail(Code::environment, "PostgreSQL did not start: " + tail());
+  pg.bin_ = bin;
+  NORA_CHECK(pg.serve());
+  return pg;
 }
 
-PrivatePostgres::PrivatePostgres(PrivatePostgres&& other) noexcept : dir_(std::move(other.dir_)), pid_(std::exchange(other.pid_, -1)) { other.dir_.clear(); }
+Status PrivatePostgres::serve() {
+  const auto log = dir_ / "log";
+  pid_ = spawn({(bin_ / "postgres").string(), "-D", (dir_ / "data").string(), "-k", dir_.string(), "-c", "listen_addresses=", "-c", "fsync=off",
+                "-c", "jit=off", "-c", "max_connections=50"}, log);
+  constexpr int tries_max = 200;
+  for (int i = 0; i < tries_max; ++i) {
+    if (Db::open(url_of(dir_, "postgres"))) return {};
+    if (::waitpid(pid_, nullptr, WNOHANG) == pid_) {
+      pid_ = -1;
+      break;
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  }
+  return fail(Code::environment, "PostgreSQL did not start: " + read_file(log).value_or("").substr(0, 2000));
+}
+
+void PrivatePostgres::kill_hard() {
+  if (pid_ <= 0) return;
+  // The postmaster's children end when they miss it.
+  ::kill(pid_, SIGKILL);
+  ::waitpid(pid_, nullptr, 0);
+  pid_ = -1;
+}
+
+Status PrivatePostgres::start_again() {
+  std::error_code error;
+  constexpr int tries_max = 100;
+  for (int i = 0;; ++i) {  // its shared memory is free once the last child has ended
+    std::filesystem::remove(dir_ / "data/postmaster.pid", error);
+    if (auto up = serve(); up || i == tries_max) return up;
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  }
+}
+
+PrivatePostgres::PrivatePostgres(PrivatePostgres&& other) noexcept : bin_(std::move(other.bin_)), dir_(std::move(other.dir_)), pid_(std::exchange(other.pid_, -1)) { other.dir_.clear(); }
 
 PrivatePostgres::~PrivatePostgres() {
   if (pid_ > 0) {

@@ -18,10 +18,13 @@ class PrivatePostgres {
   ~PrivatePostgres();
   // A fresh, empty database of this name; returns its URL.
   Result<std::string> new_database(const std::string& name);
+  void kill_hard();        // SIGKILL, as a crash of the server
+  Status start_again();    // on the same data
 
  private:
   PrivatePostgres() = default;
-  std::filesystem::path dir_;
+  Status serve();
+  std::filesystem::path bin_, dir_;
   int pid_ = -1;
 };
 

@@ -1,0 +1,10 @@
+# Writes commit.inc at build time, and only when it changes: cmake -DOUT=FILE -DTOP=DIR -P commit.cmake
+execute_process(COMMAND git -C ${TOP} describe --always --abbrev=12 --dirty --exclude=* OUTPUT_VARIABLE commit OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET)
+set(text "#define NORA_COMMIT \"${commit}\"\n")
+set(old "")
+if(EXISTS ${OUT})
+  file(READ ${OUT} old)
+endif()
+if(NOT old STREQUAL text)
+  file(WRITE ${OUT} "${text}")
+endif()
