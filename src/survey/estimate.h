@@ -1,5 +1,5 @@
-// Estimate: how long a plan would take under its mandate, and what each cap costs; for `nora scan plan`. Pure functions. The figures that it
-// rests on were measured (bench/survey/README.md says how): they are named here, so that a measurement can correct them.
+// Estimate: how long a plan would take under its mandate, and what each cap costs; for `nora scan plan`. Pure functions. The constants that it
+// rests on are named here. None of them has been measured yet: the first follows from the burst of law/budget.h, the others are assumed.
 #pragma once
 
 #include <string>
@@ -9,10 +9,9 @@
 
 namespace nora::survey {
 
-// Measured on a 2-core Debian 12 machine over veth.
-inline constexpr double delivered_share = 0.95;         // of a cap: the burst that sleeping needs is taken off (law/budget.h)
-inline constexpr double turn_around_seconds = 0.02;     // between the last probe of a segment and the first of the next: leaf, fsyncs
-inline constexpr double conversations_per_port = 1.5;   // until an open port is understood or given up
+inline constexpr double delivered_share = 0.95;         // of a cap: a burst of 1/20 s is taken off (0.99 with 1/100 s)
+inline constexpr double turn_around_seconds = 0.02;     // assumed: between the last probe of a segment and the first of the next
+inline constexpr double conversations_per_port = 1.5;   // assumed: until an open port is understood or given up
 
 struct EstimateInput {
   double open_share = 0.005;  // of the probes that find an open port: not measured but assumed; the plan's reader may know better

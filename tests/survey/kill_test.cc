@@ -173,5 +173,33 @@ TEST(Kill, ADiskThatFills) {
   }));
 }
 
+// One node alone, its store moved away for the whole run: it surveys to the end, and delivers when the store is back.
+TEST(Kill, TheStoreIsAwayForTheWholeRun) {
+  Fresh fresh;
+  expect_clean(net::in_namespace("true", [&] {
+    World world;
+    CHECK_OR(10, world.make(), "no world");
+    Survey s{fresh.path};
+    (void)world_mandate(s.dir, 700, 100);
+    { auto made = registry::Registry::open("sqlite:" + (s.dir / "center.db").string()); }
+    pid_t run = start(s.run_args(), s.log());
+    for (int i = 0; i < 200 && world.counts->total < 20; ++i) usleep(10'000);
+    // Away: the folder's files are moved, and the run is stopped and resumed without them.
+    int rc = wait_for(start({"scan", "stop", "--dir", (s.dir / "spool").string()}, s.log()));
+    CHECK_OR(11, rc == 0 && wait_for(run) == 5, "stop: " + std::to_string(rc) + "\n" + s.said());
+    std::filesystem::create_directories(s.dir / "away");
+    for (const char* end : {"", "-wal", "-shm"})
+      if (std::filesystem::exists(s.dir / ("center.db" + std::string(end)))) std::filesystem::rename(s.dir / ("center.db" + std::string(end)), s.dir / "away" / ("center.db" + std::string(end)));
+    rc = wait_for(start(s.resume_args(), s.log()));
+    CHECK_OR(12, rc == 7, "without its store: " + std::to_string(rc) + "\n" + s.said());
+    CHECK_OR(13, !std::filesystem::exists(s.dir / "center.db"), "an empty store was made in the place of the old one");
+    for (const char* end : {"", "-wal", "-shm"})
+      if (std::filesystem::exists(s.dir / "away" / ("center.db" + std::string(end)))) std::filesystem::rename(s.dir / "away" / ("center.db" + std::string(end)), s.dir / ("center.db" + std::string(end)));
+    rc = wait_for(start(s.resume_args(), s.log()));
+    CHECK_OR(14, rc == 0, "delivering: " + std::to_string(rc) + "\n" + s.said());
+    return judge(s, world, 0);
+  }));
+}
+
 }  // namespace
 }  // namespace nora::survey

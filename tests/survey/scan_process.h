@@ -1,5 +1,5 @@
 // Test support: the real `nora scan` in a process group of its own against the world behind a veth (survey/test_world.h), and the judgement that
-// every fault test ends with. Used by kill_test.cc and nodes_test.cc only.
+// every fault test ends with. Used by kill_test.cc only.
 #pragma once
 
 #include <gtest/gtest.h>
