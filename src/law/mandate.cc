@@ -15,6 +15,21 @@ constexpr Span permit_life = Span::seconds(60);
 
 std::unexpected<Error> no(std::string what, std::string fix = {}) { return fail(Code::refused, std::move(what), std::move(fix)); }
 
+// What of `whole` lies outside every hole.
+void without(const Prefix& whole, const std::vector<Prefix>& holes, std::vector<Prefix>& out) {
+  bool touched = false;
+  for (const Prefix& hole : holes) {
+    if (hole.contains(whole)) return;
+    touched = touched || whole.contains(hole);
+  }
+  if (!touched) {
+    out.push_back(whole);
+    return;
+  }
+  without(Prefix::of(whole.base(), whole.length() + 1), holes, out);
+  without(Prefix::of(whole.last(), whole.length() + 1), holes, out);
+}
+
 bool inside(std::int64_t minute, int from, int to) { return from < to ? minute >= from && minute < to : minute >= from || minute < to; }
 
 }  // namespace
@@ -57,7 +72,9 @@ Result<Mandate> Mandate::open(std::string_view note, const Roots& roots, ProbeLi
   m.opt_out_texts_ = opt_out_lists;
 
   m.range_ = net::AddressSet::make(m.text_.ranges);
-  m.exclude_ = net::AddressSet::make(m.text_.excludes);
+  m.excludes_ = m.text_.excludes;
+  for (const Prefix& facility : m.profile_.facilities) without(facility, m.text_.social_impact, m.excludes_);
+  m.exclude_ = net::AddressSet::make(m.excludes_);
   m.social_ = net::AddressSet::make(m.text_.social_impact);
   m.tabulate();
   for (const auto& p : m.text_.ports) (p.proto == Proto::tcp ? m.tcp_ : m.udp_).set(p.port.value);
@@ -96,8 +113,15 @@ Result<Mandate> Mandate::load(const MandateFiles& files) {
 Refusal Mandate::judge_time(Instant now) const {
   if (now < text_.not_before) return Refusal::not_yet_valid;
   if (now >= text_.not_after) return Refusal::expired;
-  if (!inside(now.us % day_us / minute_us, text_.window_from_min, text_.window_to_min)) return Refusal::outside_daily_window;
+  const std::int64_t minute = now.us % day_us / minute_us;
+  if (!inside(minute, text_.window_from_min, text_.window_to_min) || !inside(minute, profile_.hours_from_min, profile_.hours_to_min)) return Refusal::outside_daily_window;
   return Refusal::none;
+}
+
+// Until the next instant at which the minute of the day is to_min.
+std::int64_t Mandate::left_today(std::int64_t into_day, int to_min) {
+  const std::int64_t end = to_min * minute_us;
+  return end > into_day ? end - into_day : end + day_us - into_day;
 }
 
 std::expected<Permit, Refusal> Mandate::permit(const Target& target, const ProbeInfo& probe, Instant now) const {
@@ -125,9 +149,8 @@ std::expected<Permit, Refusal> Mandate::permit(const Target& target, const Probe
   p.proto_ = probe.proto;
   p.probe_ = probe.index;
   p.social_ = social;
-  // End of the daily window: the next instant at which the minute of the day is window_to.
-  const std::int64_t into_day = now.us % day_us, end = text_.window_to_min * minute_us;
-  const std::int64_t left = end > into_day ? end - into_day : end + day_us - into_day;
+  const std::int64_t into_day = now.us % day_us;
+  const std::int64_t left = std::min(left_today(into_day, text_.window_to_min), left_today(into_day, profile_.hours_to_min));
   p.expires_ = std::min({text_.not_after, now + permit_life, now + Span{left}});
   return p;
 }
@@ -137,6 +160,9 @@ Status Mandate::usable(Instant now) const {
   if (r == Refusal::none) return {};
   if (r == Refusal::expired) return no(fmt::format("the mandate \"{}\" expired at {}", text_.id, text_.not_after.text()), "Ask the authority for a new revision.");
   if (r == Refusal::not_yet_valid) return no(fmt::format("the mandate \"{}\" is not valid before {}", text_.id, text_.not_before.text()));
+  if (!inside(now.us % day_us / minute_us, profile_.hours_from_min, profile_.hours_to_min))
+    return no(fmt::format("it is outside the hours in which the law profile \"{}\" lets surveys run ({:02}:{:02} to {:02}:{:02} UTC)", profile_.name,
+                          profile_.hours_from_min / 60, profile_.hours_from_min % 60, profile_.hours_to_min / 60, profile_.hours_to_min % 60));
   return no(fmt::format("it is outside the daily window of the mandate ({:02}:{:02} to {:02}:{:02} UTC)", text_.window_from_min / 60,
                         text_.window_from_min % 60, text_.window_to_min / 60, text_.window_to_min % 60));
 }
@@ -148,7 +174,7 @@ std::uint8_t Mandate::place(Ip ip) const {
 
 void Mandate::tabulate() {
   opt_out_ = net::AddressSet::make(all_opt_out_);
-  table_ = net::FlagTable::make({{text_.ranges, in_range_flag}, {text_.excludes, excluded_flag}, {text_.social_impact, social_flag}, {all_opt_out_, opted_out_flag}});
+  table_ = net::FlagTable::make({{text_.ranges, in_range_flag}, {excludes_, excluded_flag}, {text_.social_impact, social_flag}, {all_opt_out_, opted_out_flag}});
 }
 
 Result<bool> Mandate::refresh_opt_out() {
@@ -176,7 +202,7 @@ std::optional<Ip> Mandate::source_for(Ip dest) const {
 }
 
 std::vector<Prefix> Mandate::closed() const {
-  std::vector<Prefix> out = text_.excludes;
+  std::vector<Prefix> out = excludes_;
   out.insert(out.end(), all_opt_out_.begin(), all_opt_out_.end());
   std::sort(out.begin(), out.end());
   out.erase(std::unique(out.begin(), out.end()), out.end());

@@ -68,6 +68,7 @@ class Mandate {
   const LawProfile& profile() const { return profile_; }
   const std::vector<std::string>& signers() const { return signers_; }
   const net::AddressSet& ranges() const { return range_; }
+  // Excludes count for this: those of the mandate, and the profile's facilities outside its social-impact ranges.
   bool in_range(Ip ip) const { return range_.contains(ip) && !exclude_.contains(ip) && !opt_out_.contains(ip); }
   bool is_social(Ip ip) const { return social_.contains(ip); }
   void prefetch(Ip ip) const {  // before permit(), when many targets are judged at once
@@ -75,7 +76,7 @@ class Mandate {
   }
   std::optional<Ip> source_for(Ip dest) const;     // the mandate's first source address of this family
   LiveRules live_rules() const { return {table_, tcp_, has4_ ? source4_ : Ip()}; }
-  // All prefixes that no probe may enter: excludes and opt-outs, sorted (for the planner).
+  // All prefixes that no probe may enter: excludes, facilities and opt-outs, sorted (for the planner).
   std::vector<Prefix> closed() const;
 
  private:
@@ -83,6 +84,7 @@ class Mandate {
   Mandate() = default;
   Refusal judge_time(Instant now) const;
   std::uint8_t place(Ip ip) const;  // flags of the address
+  static std::int64_t left_today(std::int64_t into_day, int to_min);
   void tabulate();
 
   MandateText text_;
@@ -98,7 +100,7 @@ class Mandate {
   bool has4_ = false, has6_ = false, has_listener4_ = false, has_listener6_ = false;
   std::vector<std::filesystem::path> opt_out_files_;
   std::vector<std::string> opt_out_texts_;
-  std::vector<Prefix> signed_opt_out_, all_opt_out_;
+  std::vector<Prefix> signed_opt_out_, all_opt_out_, excludes_;
 };
 
 // Code::refused with the target and the sentence.

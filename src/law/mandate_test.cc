@@ -55,12 +55,15 @@ TEST(Mandate, ClassesProfileAndFamilies) {
   EXPECT_EQ(ask(*test_mandate(text), "203.0.113.7", 8080, "mqtt"), Refusal::class_not_granted);
   EXPECT_EQ(ask(*test_mandate(text), "2001:db8:1000::1", 80, "http"), Refusal::no_source_of_family);
   const TestSigners s;
-  const auto open = [&](std::string_view profile) {
-    return Mandate::open(s.sign(test_text()), s.roots(), *ProbeList::parse(test_catalogue), *LawProfile::parse(profile, "jp"), {});
+  const auto open = [&](std::array<bool, 4> classes, bool social_probes) {
+    auto profile = *LawProfile::parse(test_profile, "jp");
+    profile.classes = classes;
+    profile.social_probes = social_probes;
+    return Mandate::open(s.sign(test_text()), s.roots(), *ProbeList::parse(test_catalogue), profile, {});
   };
-  const auto narrow = open("title = \"x\"\nprobe_classes = [\"P0\"]\ncontrol_system_probes = false\ncredential_probes = false\n");
+  const auto narrow = open({true}, false);
   EXPECT_EQ(ask(*narrow, "203.0.113.7", 80, "http"), Refusal::profile_forbids_class);
-  const auto no_ics = open("title = \"x\"\nprobe_classes = [\"P0\",\"P2\"]\ncontrol_system_probes = false\ncredential_probes = false\n");
+  const auto no_ics = open({true, false, true}, false);
   EXPECT_EQ(ask(*no_ics, "198.51.100.130", 502, "modbus"), Refusal::profile_forbids_class);
 }
 
@@ -151,10 +154,13 @@ TEST(Mandate, LoadsFromFilesAndTakesAnOptOutWhileRunning) {
   EXPECT_EQ(none.error().code, Code::refused);
   EXPECT_NE(none.error().what.find("there is no law profile \"jp\""), std::string::npos);
   put("law/jp.toml", test_profile);
+  EXPECT_FALSE(Mandate::load(files)) << "a list of facilities that is lost is not an empty list";
+  put("law/jp-facilities.txt", "203.0.113.77\n");
   auto m = Mandate::load(files);
   ASSERT_TRUE(m) << m.error().text();
   EXPECT_FALSE(*m->refresh_opt_out());
   EXPECT_EQ(ask(*m, "203.0.113.7", 80, "http"), Refusal::none);
+  EXPECT_EQ(ask(*m, "203.0.113.77", 80, "http"), Refusal::excluded);
   put("more", "203.0.113.7\n");
   EXPECT_TRUE(*m->refresh_opt_out());
   EXPECT_EQ(ask(*m, "203.0.113.7", 80, "http"), Refusal::opted_out);
@@ -169,6 +175,59 @@ TEST(Mandate, LoadsFromFilesAndTakesAnOptOutWhileRunning) {
   EXPECT_FALSE(m->refresh_opt_out());
   EXPECT_EQ(ask(*m, "203.0.113.9", 80, "http"), Refusal::opted_out);
   fs::remove_all(dir);
+}
+
+TEST(Mandate, TheProfilesHoursAndFacilitiesBindEveryMandate) {
+  auto profile = *LawProfile::parse(test_profile, "jp", "198.51.100.0/24  # a hospital, a waterworks in it\n203.0.113.40/30\n2001:db8:1000::/36\n");
+  const auto m = test_mandate(test_text(), {}, profile);
+  ASSERT_TRUE(m) << m.error().text();
+  EXPECT_EQ(ask(*m, "203.0.113.40", 80, "http"), Refusal::excluded);
+  EXPECT_EQ(ask(*m, "203.0.113.43", 80, "http"), Refusal::excluded);
+  EXPECT_EQ(ask(*m, "203.0.113.44", 80, "http"), Refusal::none);
+  EXPECT_EQ(ask(*m, "198.51.100.130", 502, "modbus"), Refusal::none) << "the mandate names this place as social-impact";
+  EXPECT_EQ(ask(*m, "198.51.100.9", 80, "http"), Refusal::excluded);
+  EXPECT_EQ(ask(*m, "2001:db8:1000::1", 80, "http"), Refusal::excluded);
+  EXPECT_FALSE(m->in_range(ip("203.0.113.41")));
+  // The planner leaves the same places out.
+  EXPECT_FALSE(net::AddressSet::make(m->closed()).contains(ip("198.51.100.130")));
+  EXPECT_TRUE(net::AddressSet::make(m->closed()).contains(ip("198.51.100.9")));
+
+  profile.hours_from_min = 22 * 60;
+  profile.hours_to_min = 4 * 60;
+  const auto night = test_mandate(test_text(), {}, profile);
+  const auto at = [](const char* time) { return *Instant::parse(std::string("2026-11-26T") + time); };
+  EXPECT_EQ(ask(*night, "203.0.113.7", 80, "http", at("03:59:59Z")), Refusal::none);
+  EXPECT_EQ(ask(*night, "203.0.113.7", 80, "http", at("04:00:00Z")), Refusal::outside_daily_window);
+  EXPECT_EQ(ask(*night, "203.0.113.7", 80, "http", at("22:00:00Z")), Refusal::none);
+  const auto permit = night->permit({ip("203.0.113.7"), 80}, *night->probes().find("http"), at("03:59:59Z"));
+  ASSERT_TRUE(permit);
+  EXPECT_LE(permit->expires(), at("04:00:00Z"));
+  const auto closed = night->usable(at("12:00:00Z"));
+  ASSERT_FALSE(closed);
+  EXPECT_NE(closed.error().what.find("law profile"), std::string::npos);
+}
+
+TEST(LawProfile, EveryFieldIsNeededAndReadExactly) {
+  const auto jp = LawProfile::parse(test_profile, "jp");
+  ASSERT_TRUE(jp) << jp.error().text();
+  EXPECT_TRUE(jp->allows(GroundKind::consent));
+  EXPECT_FALSE(jp->allows(GroundKind::statute));
+  EXPECT_EQ(jp->retention.replies, 30);
+  EXPECT_EQ(jp->retention.findings, 180);
+  EXPECT_EQ(jp->retention.sightings, 90);
+  const auto with = [](std::string_view old, std::string_view now_) {
+    std::string text(test_profile);
+    text.replace(text.find(old), old.size(), now_);
+    return LawProfile::parse(text, "jp");
+  };
+  for (const auto* line : {"title = \"Testland\"\n", "lookup_grounds = [\"consent\"]\n", "survey_hours = \"00:00-24:00\"\n", "replies = 30\n", "findings = 180\n", "sightings = 90\n",
+                           "control_system_probes = true\n", "credential_probes = false\n"})
+    EXPECT_FALSE(with(line, "")) << line;
+  EXPECT_FALSE(with("\"consent\"", "\"curiosity\""));
+  EXPECT_FALSE(with("00:00-24:00", "06:00-06:00"));
+  EXPECT_FALSE(with("replies = 30", "replies = 0"));
+  EXPECT_FALSE(with("replies = 30", "replies = 99999"));
+  EXPECT_FALSE(LawProfile::parse(test_profile, "jp", "203.0.113.0/24\nnonsense\n"));
 }
 
 TEST(LawProfile, TheShippedOnesAreReadableAndLoginsStayOff) {

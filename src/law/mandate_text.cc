@@ -7,6 +7,7 @@
 #include <charconv>
 #include <functional>
 #include <set>
+#include <tuple>
 
 #include "base/text.h"
 
@@ -157,10 +158,7 @@ const std::vector<Key>& keys() {
       instant_key("not-after", &MandateText::not_after),
       {"daily-window", Key::once,
        [](MandateText& m, std::string_view v) -> Status {
-         const auto parts = split(v, '-');
-         if (parts.size() != 2) return fail(Code::bad_input, "the daily window is not HH:MM-HH:MM");
-         NORA_TRY(m.window_from_min, minute(parts[0]));
-         NORA_TRY(m.window_to_min, minute(parts[1]));
+         NORA_TRY(std::tie(m.window_from_min, m.window_to_min), parse_daily_window(v));
          return {};
        },
        [](const MandateText& m) { return std::vector{minute_text(m.window_from_min) + "-" + minute_text(m.window_to_min)}; }},
@@ -333,6 +331,15 @@ std::string write_roots(const Roots& roots) {
   std::string out = fmt::format("threshold: {}\n", roots.threshold);
   for (const auto& s : roots.signers) out += fmt::format("signer: {}\n", s.text());
   return out;
+}
+
+Result<std::pair<int, int>> parse_daily_window(std::string_view text) {
+  const auto parts = split(text, '-');
+  if (parts.size() != 2) return fail(Code::bad_input, "the daily window is not HH:MM-HH:MM");
+  NORA_TRY(const int from, minute(parts[0]));
+  NORA_TRY(const int to, minute(parts[1]));
+  if (from == to || from == 24 * 60) return fail(Code::bad_input, "the daily window is empty");
+  return std::pair{from, to};
 }
 
 Result<std::vector<Prefix>> parse_opt_out(std::string_view text) {

@@ -62,5 +62,7 @@ std::string write_roots(const Roots& roots);
 inline constexpr std::size_t max_opt_out_bytes = 64u << 20;
 // One prefix a line; '#' comments and empty lines. Errors: bad_input with line.
 Result<std::vector<Prefix>> parse_opt_out(std::string_view text);
+// "22:00-06:00" as minutes of the UTC day [from, to); to <= from crosses midnight. Errors: bad_input, also for an empty window.
+Result<std::pair<int, int>> parse_daily_window(std::string_view text);
 
 }  // namespace nora::law

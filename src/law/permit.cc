@@ -14,7 +14,7 @@ constexpr std::array words = {
     Words{"expired", "The mandate has expired."},
     Words{"outside_daily_window", "It is outside the daily window of the mandate."},
     Words{"out_of_range", "The address lies outside every range of the mandate."},
-    Words{"excluded", "The address lies in a range that the mandate excludes."},
+    Words{"excluded", "The address lies in a range that the mandate excludes, or in a facility that the law profile protects."},
     Words{"opted_out", "The address is on an opt-out list."},
     Words{"no_source_of_family", "The mandate has no source address of this address family."},
     Words{"port_not_granted", "The mandate does not grant this port."},

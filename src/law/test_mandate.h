@@ -17,7 +17,8 @@ inline constexpr std::string_view test_catalogue =
     "community\tudp\t53\tP1\t0\t00\ta word that works as a password\tany-port credential\n";
 
 inline constexpr std::string_view test_profile =
-    "title = \"Testland\"\nprobe_classes = [\"P0\",\"P1\",\"P2\",\"P3\"]\ncontrol_system_probes = true\ncredential_probes = false\n";
+    "title = \"Testland\"\nprobe_classes = [\"P0\",\"P1\",\"P2\",\"P3\"]\ncontrol_system_probes = true\ncredential_probes = false\n"
+    "lookup_grounds = [\"consent\"]\nsurvey_hours = \"00:00-24:00\"\n[retention_days]\nreplies = 30\nfindings = 180\nsightings = 90\n";
 
 inline MandateText test_text() {
   MandateText m;
@@ -53,9 +54,10 @@ struct TestSigners {
   std::string sign(const MandateText& text) const { return sign(*write_mandate(text)); }
 };
 
-inline Result<Mandate> test_mandate(const MandateText& text = test_text(), const std::vector<std::string>& opt_out = {}) {
+inline Result<Mandate> test_mandate(const MandateText& text = test_text(), const std::vector<std::string>& opt_out = {},
+                                    const LawProfile& profile = *LawProfile::parse(test_profile, "jp")) {
   const TestSigners signers;
-  return Mandate::open(signers.sign(text), signers.roots(), *ProbeList::parse(test_catalogue), *LawProfile::parse(test_profile, "jp"), opt_out);
+  return Mandate::open(signers.sign(text), signers.roots(), *ProbeList::parse(test_catalogue), profile, opt_out);
 }
 
 }  // namespace nora::law
