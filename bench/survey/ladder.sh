@@ -25,7 +25,7 @@ ip -n $B neigh add 192.0.2.1 lladdr 02:00:00:00:00:01 dev nb1 nud permanent
 ip -n $A route add default via 192.0.2.2 dev nb0
 
 run_a() { ip netns exec $A "$@"; }
-"$build/bin/send_bench" prepare "$work/m" 192.0.2.1 10.0.0.0/8 80 4000000 || exit 1
+"$build/bin/send_bench" prepare "$work/m" 192.0.2.1 10.0.0.0/8 80 16000000 || exit 1
 wall_on() {
   [ "$WALL" = none ] && return
   ip netns exec $B "$build/bin/nora-wall" --mandate "$work/m/mandate" --roots "$work/m/roots" --iface nb1 --status "$work/wall.json" --wall "$WALL" --sink 2>"$work/wall.err" & wall=$!

@@ -39,4 +39,4 @@ SEC("xdp") int truth(struct xdp_md* ctx) {
   return key == 0 ? XDP_PASS : XDP_DROP;
 }
 
-char license[] SEC("license") = "GPL";
+char _license[] SEC("license") = "GPL";

@@ -153,6 +153,8 @@ Status LiveOut::flush() {
   return {};
 }
 
+std::size_t LiveOut::round_frames() const { return LIVE_JOBS; }
+
 std::uint64_t LiveOut::sent() const { return parts_->sent + parts_->rest->sent(); }
 
 }  // namespace nora::law

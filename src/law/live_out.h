@@ -28,6 +28,7 @@ class LiveOut final : public net::FrameOut {
   std::span<std::uint8_t> slot(std::size_t bytes) override;
   Status commit(std::size_t bytes) override;
   Status flush() override;
+  std::size_t round_frames() const override;
   std::uint64_t sent() const override;
   std::string_view name() const override { return "live"; }
   // The rules have changed (an opt-out). Errors: failed (more of them than the maps have room for).

@@ -52,6 +52,7 @@ class FrameSender {
   // (what is not renewed runs out after a minute). Nothing to do on the other paths.
   Status renew(const Mandate& mandate, bool changed);
 
+  std::size_t round_frames() const { return out_->round_frames(); }  // worth queueing between two calls of flush()
   std::uint64_t sent() const { return out_->sent(); }  // frames that the kernel took
   std::uint64_t refused() const { return refused_; }   // frames that check_frame stopped
   const net::Mac& mac() const { return mac_; }         // of the interface

@@ -20,8 +20,10 @@ class FrameOut {
   virtual Status commit(std::size_t bytes) = 0;
   // Sends what is queued and waits until the kernel has taken it. Errors: failed.
   virtual Status flush() = 0;
+  // So many frames are worth queueing between two calls of flush(); more gain nothing.
+  virtual std::size_t round_frames() const { return 4096; }
   virtual std::uint64_t sent() const = 0;  // frames that the kernel has taken
-  virtual std::string_view name() const = 0;  // "packet", "xdp"
+  virtual std::string_view name() const = 0;  // "packet", "xdp", "live"
 };
 
 inline constexpr std::size_t send_batch = 64;           // measured: larger batches gain nothing on veth

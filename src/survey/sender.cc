@@ -29,7 +29,6 @@ namespace {
 
 constexpr std::size_t max_deferred = 4096;  // probes of one segment that wait for their target's turn
 constexpr std::size_t max_retries_per_batch = 32;  // so that the walk goes on whatever waits
-constexpr int batches_per_round = 64;              // then records are written and messages read
 constexpr Span round_sleep = Span::ms(2);   // pacing is by sleeping (survey.md section 8)
 constexpr Span burst = Span::ms(10);        // of the pacer
 constexpr Span progress_every = Span::ms(200);
@@ -122,6 +121,7 @@ class Sender {
         rates_(start_rates(mandate.text())),
         pacer_(survey_pps(mandate.text(), plan.space.networks24()), env.clock.monotonic().us) {
     budget_.use(std::move(ledger));
+    batches_per_round_ = std::max<std::size_t>(1, frames_.round_frames() / net::send_batch);
     for (const auto* slot : plan.space.slots_in_order())
       prepared_.push_back({mandate.probes().find(slot->probe), catalogue.find(slot->probe)});
     if (auto v4 = plan.space.any(true)) syn_ = net::SynTemplate({frames_.mac(), hops_[true]}, *mandate.source_for(*v4), syn_mss);
@@ -162,6 +162,7 @@ class Sender {
   Holds holds_;
   Operators operators_;
   std::array<Job, net::send_batch> jobs_;
+  std::size_t batches_per_round_;  // then records are written and messages read
   // of the running segment
   std::int64_t number_ = 0;
   std::uint64_t refused_ = 0, sent_before_ = 0;
@@ -354,7 +355,7 @@ Status Sender::segment(const json::Object& order, Fd file) {
   bool over = false;
   while (!over && !stopped_ && (next < to || !deferred.empty())) {
     bool paced = false;
-    for (int batch = 0; batch < batches_per_round && !over && !paced; ++batch) {
+    for (std::size_t batch = 0; batch < batches_per_round_ && !over && !paced; ++batch) {
       auto now_us = env_.clock.monotonic().us;
       auto now = env_.clock.now();
       // What waited comes first; then the walk goes on as long as there is room for what must wait. All targets of a batch are looked up in
