@@ -112,28 +112,38 @@ std::vector<std::string> split_statements(std::string_view sql) {
   }
   return out;
 }
-}  // namespace
 
-Status Db::migrate(std::string_view family, const std::vector<Migration>& migrations) {
-  NORA_CHECK(exec(in_dialect("CREATE TABLE IF NOT EXISTS schema_version (family TEXT NOT NULL, number {bigint} NOT NULL, name TEXT NOT NULL, "
-                             "checksum TEXT NOT NULL, PRIMARY KEY (family, number))", is_postgres())));
+Status bring_up_to_date(Db& db, std::string_view family, const std::vector<Migration>& migrations) {
+  NORA_CHECK(db.exec(in_dialect("CREATE TABLE IF NOT EXISTS schema_version (family TEXT NOT NULL, number {bigint} NOT NULL, name TEXT NOT NULL, "
+                             "checksum TEXT NOT NULL, PRIMARY KEY (family, number))", db.is_postgres())));
   int expected = 1;
   for (const auto& migration : migrations) {
     NORA_ASSERT(migration.number == expected++, "migrations are numbered 1, 2, … without gaps");
     const std::string checksum = to_hex(ByteView(sha256(as_bytes(migration.sql))).first(8));
-    NORA_CHECK(transaction([&]() -> Status {
-      NORA_TRY(const Rows rows, query("SELECT checksum FROM schema_version WHERE family = ? AND number = ?", {family, migration.number}));
+    NORA_CHECK(db.transaction([&]() -> Status {
+      NORA_TRY(const Rows rows, db.query("SELECT checksum FROM schema_version WHERE family = ? AND number = ?", {family, migration.number}));
       if (!rows.empty()) {
         if (rows[0][0].str() == checksum) return {};
         return fail(Code::environment, fmt::format("migration {} {} of {} was changed after it ran", migration.number, migration.name, family),
                     "put the change into a new migration");
       }
-      for (const auto& statement : split_statements(migration.sql)) NORA_CHECK(exec(in_dialect(statement, is_postgres())));
-      NORA_CHECK(exec("INSERT INTO schema_version (family, number, name, checksum) VALUES (?, ?, ?, ?)", {family, migration.number, migration.name, checksum}));
+      for (const auto& statement : split_statements(migration.sql)) NORA_CHECK(db.exec(in_dialect(statement, db.is_postgres())));
+      NORA_CHECK(db.exec("INSERT INTO schema_version (family, number, name, checksum) VALUES (?, ?, ?, ?)", {family, migration.number, migration.name, checksum}));
       return {};
     }));
   }
   return {};
+}
+}  // namespace
+
+Status Db::migrate(std::string_view family, const std::vector<Migration>& migrations) {
+  if (!is_postgres()) return bring_up_to_date(*this, family, migrations);
+  // Programs that start together make the schema one after the other: two CREATE TABLE IF NOT EXISTS at once fail in PostgreSQL.
+  NORA_CHECK(query("SELECT pg_advisory_lock(5643714)"));
+  auto done = bring_up_to_date(*this, family, migrations);
+  auto free = query("SELECT pg_advisory_unlock(5643714)");  // the end of the connection frees it too
+  if (done && !free) return std::unexpected(free.error());
+  return done;
 }
 
 }  // namespace nora::store

@@ -117,7 +117,7 @@ bool EngineRun::may_reserve() {
   // be more than a segment: so short segments (less than two answer windows) wait for each other.
   double seconds = static_cast<double>(plan_.segment_size) / std::max(1.0, asked_pps_ > 0 ? asked_pps_ : static_cast<double>(whole_.pps));
   int allowed = seconds * 1000 >= 2.0 * plan_.answer_window_ms ? 1 : 0;
-  for (const auto& [n, o] : open_) allowed -= !o.waits_for_hold();
+  for (const auto& [n, o] : open_) allowed -= !o.waits_for_hold() && !(o.sent_all && now() >= o.window_over);
   return allowed >= 0;
 }
 
@@ -166,6 +166,10 @@ Status EngineRun::next_order() {
   return {};
 }
 
+// Among several nodes a segment is done when its open ports have been visited: what a dead node had not visited is found again by another.
+// A node alone has its journal for that.
+bool EngineRun::visited(const Open& o) const { return !courier_.shared() || o.look || !journal_.state().visits.contains(o.n); }
+
 Status EngineRun::step() {
   auto t = now();
   NORA_CHECK(look_at_window());
@@ -191,7 +195,7 @@ Status EngineRun::step() {
   }
   for (auto at = open_.begin(); at != open_.end();) {
     auto& o = (at++)->second;
-    if (o.sent_all && t >= o.window_over && o.pending <= 0) NORA_CHECK(commit(o));
+    if (o.sent_all && t >= o.window_over && o.pending <= 0 && visited(o)) NORA_CHECK(commit(o));
   }
   if (phase_ == Phase::draining && open_.empty() && visits_.waiting() == 0 && grabber_.running() == 0 && talking_.empty() && gathers_.empty() &&
       on_the_way_ == 0)
@@ -259,8 +263,7 @@ Status EngineRun::loop() {
     if (t - last_alive_ >= alive_every) NORA_CHECK(note_alive());
     if (t - last_journal_ >= journal_every) {
       last_journal_ = t;
-      NORA_CHECK(spool_.flush(false));  // replies before the "visited" that depends on them
-      NORA_CHECK(answered_.flush(false));
+      NORA_CHECK(flush_facts(false));
       NORA_CHECK(journal_.flush(false));
       courier_.grew(spool_.size());
     }
@@ -273,7 +276,7 @@ Status EngineRun::loop() {
 Status EngineRun::settle_the_sent() {
   for (auto at = open_.begin(); at != open_.end();) {
     auto& o = (at++)->second;
-    if (o.broken || !o.orders.empty() || !o.held.empty() || o.pending > 0) continue;
+    if (o.broken || !o.orders.empty() || !o.held.empty() || o.pending > 0 || !visited(o)) continue;
     if (!o.sent_all) NORA_CHECK(all_sent(o));
     NORA_CHECK(commit(o));
   }

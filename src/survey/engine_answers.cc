@@ -84,6 +84,8 @@ void EngineRun::answered(const Answer& answer, Instant at, const net::Packet& pa
   switch (answer.kind) {
     case AnswerKind::open: {
       answered_.keep(answer.index);
+      // After a crash just between visit and answer, the port waits already.
+      if (journal_.state().waits(answer.ip, slot.port)) break;
       journal_.add({{"ev", "open"}, {"ip", answer.ip.text()}, {"port", slot.port}, {"n", segment}});
       if (events_.check_event)
         events_.check_event(

@@ -111,6 +111,8 @@ class EngineRun {
   Status all_sent(Open& segment);
   Status commit(Open& segment);
   void lose(std::int64_t n, std::string_view why);
+  bool visited(const Open& o) const;
+  Status flush_facts(bool sync);
   Status settle();  // spool, answered, journal, all on the disk: a "visited" promises that its reply is there
   Status note_alive();
   Instant heard_now() const;
@@ -151,6 +153,7 @@ class EngineRun {
   LiveState live() const;
   Status write_metadata(bool over);
   void give_up(Code code, std::string why);
+  void check_delivery(const json::Object& wall);
   Summary finish();
   Span now() const { return env_.clock.monotonic(); }
 
@@ -228,6 +231,11 @@ class EngineRun {
   bool look_begun_ = false;
   // the rest
   std::optional<std::int64_t> wall_base_;
+  struct Live {               // live frames can be lost without a word: what left is held against the wall's counter
+    std::int64_t sent = 0;    // of finished orders, since `passed` was read
+    Instant last{};           // when the last of them was finished
+    std::optional<std::int64_t> passed;  // the wall's counter then
+  } live_;
   Summary summary_;
   bool failed_ = false;
   Span started_{}, last_wall_{}, last_opt_out_{}, last_daily_{}, last_progress_{}, last_journal_{}, last_alive_{}, last_report_{}, last_stop_look_{},

@@ -33,9 +33,15 @@ Instant EngineRun::heard_now() const {
   return heard;
 }
 
+// Replies before the "visited" that depends on them, visits before the answers that led to them: a crash in between repeats, never skips.
+Status EngineRun::flush_facts(bool sync) {
+  NORA_CHECK(spool_.flush(sync));
+  NORA_CHECK(journal_.flush_visits());
+  return answered_.flush(sync);
+}
+
 Status EngineRun::settle() {
-  NORA_CHECK(spool_.flush(true));
-  NORA_CHECK(answered_.flush(true));
+  NORA_CHECK(flush_facts(true));
   NORA_CHECK(journal_.flush(true));
   courier_.grew(spool_.size());
   return {};
@@ -46,8 +52,7 @@ Status EngineRun::note_alive() {
   last_alive_ = now();
   if (open_.empty()) return {};
   auto heard = heard_now();
-  NORA_CHECK(spool_.flush(false));
-  NORA_CHECK(answered_.flush(false));
+  NORA_CHECK(flush_facts(false));
   journal_.add({{"ev", "alive"}, {"heard", heard.text()}});
   return journal_.flush(false);
 }

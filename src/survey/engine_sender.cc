@@ -15,6 +15,7 @@ namespace {
 
 constexpr Span wall_stale = Span::seconds(5);
 constexpr Span divide_every = Span::ms(250);
+constexpr Span wall_counts_within = Span::seconds(1);  // it writes its status five times a second
 
 Code code_of(const json::Object& error) {
   if (json::bool_or(error, "refused", false)) return Code::refused;
@@ -67,6 +68,8 @@ Status EngineRun::start_sender() {
         if (v.is_string()) can_.emplace(v.as_string());
     summary_.send = json::string_or(message->body, "path");
     if (auto why = json::string_or(message->body, "why"); !why.empty()) env_.log.info("frames leave by " + summary_.send + ": " + why);
+    if (summary_.send == "live" && o_.wall_status.empty())
+      return fail(Code::usage, "live frames can be lost without a word, so they need a wall that counts them", "add --wall-status, or leave --send live out");
     if (!ring_) {  // the ring outlives the sender that opened it
       NORA_TRY(auto ring, net::PacketRing::adopt(std::move(message->fd)));
       ring_.emplace(std::move(ring));
@@ -134,9 +137,14 @@ Status EngineRun::sender_lost() {
       return fail(Code::interrupted, "the sender " + how + ", " + std::to_string(restarts_) + " times in this run", "then: nora scan resume");
     env_.log.warn("the sender " + how + "; it is started again, and what it had not recorded is sent again");
   }
-  auto started = start_sender();
-  if (!started && sender_ > 0) end_sender();
-  return started;
+  // It may die again before it is ready.
+  for (;;) {
+    auto started = start_sender();
+    if (started) return started;
+    if (sender_ > 0) end_sender();
+    if (started.error().code != Code::interrupted || ++restarts_ > max_sender_restarts) return started;
+    env_.log.warn("the sender ended before it was ready; it is started again");
+  }
 }
 
 Status EngineRun::sender_message(Message&& m) {
@@ -153,6 +161,7 @@ Status EngineRun::sender_message(Message&& m) {
     auto code = code_of(m.body);
     return fail(code == Code::failed ? Code::interrupted : code, "the sender: " + json::string_or(m.body, "what"), json::string_or(m.body, "fix"));
   }
+  if (op == "done" && !at_work_ && stopping_sender_) return {};  // of an order whose segment went to another node
   if (op != "done" || !at_work_ || json::int_or(m.body, "n", -1) != *at_work_) return fail(Code::failed, "the sender sent an unknown message");
   return sender_done(m.body);
 }
@@ -163,6 +172,8 @@ Status EngineRun::sender_done(const json::Object& body) {
   sent_now_ = 0;
   auto sent = json::int_or(body, "sent", 0);
   o.sent += sent;
+  live_.sent += sent;
+  live_.last = env_.clock.now();
   o.refused += json::int_or(body, "refused", 0);
   if (auto reasons = json::get_object(body, "reasons"))
     for (const auto& [why, count] : *reasons) o.reasons[std::string(why)] += count.is_int64() ? count.as_int64() : 0;
@@ -268,6 +279,21 @@ void EngineRun::back_off(const std::optional<BackOff::Decision>& decision) {
   if (can("hold") && sender_ > 0) (void)channel_.send({{"op", "hold"}, {"prefix", decision->prefix.text()}, {"for_ms", decision->for_ms}});
 }
 
+// Live frames: the wall must have counted at least what the sender says has left (conversations come on top).
+void EngineRun::check_delivery(const json::Object& wall) {
+  auto counters = json::get_object(wall, "counters");
+  auto passed = counters ? json::int_or(*counters, "passed", 0) : 0;
+  auto at = json::get_instant(wall, "at");
+  if (!live_.passed || passed < *live_.passed) {  // the first look, or a wall that was started again
+    live_ = {0, {}, passed};
+    return;
+  }
+  if (summary_.send != "live" || live_.sent == 0 || !at || *at - live_.last < wall_counts_within) return;
+  if (auto counted = passed - *live_.passed; counted < live_.sent)
+    give_up(Code::interrupted, "of " + std::to_string(live_.sent) + " live frames the wall counted " + std::to_string(counted) +
+                                   ": the far end cannot take live frames; resume with --send xdp or --send packet");
+}
+
 Status EngineRun::look_at_wall() {
   if (o_.wall_status.empty()) return {};
   last_wall_ = now();
@@ -286,6 +312,7 @@ Status EngineRun::look_at_wall() {
     give_up(Code::interrupted, "nora-wall no longer renews its status");
     return {};
   }
+  check_delivery(*status);
   if (!wall_base_) {
     wall_base_ = blocked;
     if (blocked > 0 || json::bool_or(*status, "incident", false))

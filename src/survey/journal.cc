@@ -64,10 +64,15 @@ void Journal::apply(JournalState& state, const json::Object& line) {
     JournalState::Open open{*ip, static_cast<std::uint16_t>(json::int_or(line, "port", 0)), 0, json::string_or(line, "path")};
     if (ev == "open") {
       open.segment = n;
-      state.to_visit.insert(open);
+      if (state.to_visit.insert(open).second) ++state.visits[n];
     } else {
       for (auto at = state.to_visit.lower_bound(open); at != state.to_visit.end() && at->ip == open.ip && at->port == open.port;)
-        at = at->path == open.path ? state.to_visit.erase(at) : std::next(at);
+        if (at->path == open.path) {
+          if (auto of = state.visits.find(at->segment); of != state.visits.end() && --of->second <= 0) state.visits.erase(of);
+          at = state.to_visit.erase(at);
+        } else {
+          ++at;
+        }
     }
   } else if (ev == "counts") {
     state.received = json::int_or(line, "received", 0);
@@ -130,6 +135,13 @@ Result<JournalState> Journal::read(const std::filesystem::path& dir) {
   return replay(fd.get(), whole);
 }
 
+bool JournalState::waits(Ip ip, std::uint16_t port) const {
+  auto same = [&](const Open& o) { return o.ip == ip && o.port == port; };
+  for (auto at = to_visit.lower_bound({ip, port, 0, ""}); at != to_visit.end() && same(*at); ++at)
+    if (at->path.empty()) return true;
+  return false;
+}
+
 bool Journal::held(const std::filesystem::path& dir) {
   Fd fd(::open((dir / "lock").c_str(), O_RDWR | O_CLOEXEC));
   if (!fd) return false;
@@ -139,18 +151,26 @@ bool Journal::held(const std::filesystem::path& dir) {
 
 void Journal::add(json::Object line) {
   apply(state_, line);
-  buffer_ += json::text(line) + "\n";
+  auto ev = json::string_or(line, "ev");
+  (ev == "open" || ev == "visited" ? visits_ : buffer_) += json::text(line) + "\n";
 }
 
-Status Journal::flush(bool sync) {
-  if (!buffer_.empty()) {
-    if (auto written = write_all(file_.get(), as_bytes(buffer_)); !written) {
-      (void)ftruncate(file_.get(), static_cast<off_t>(size_));  // half a line in the middle would be damage
-      return fail(Code::interrupted, "the journal cannot be written: " + written.error().what, "free disk space, then `nora scan resume`");
-    }
-    size_ += buffer_.size();
-    buffer_.clear();
+Status Journal::write(std::string& lines) {
+  if (lines.empty()) return {};
+  if (auto written = write_all(file_.get(), as_bytes(lines)); !written) {
+    (void)ftruncate(file_.get(), static_cast<off_t>(size_));  // half a line in the middle would be damage
+    return fail(Code::interrupted, "the journal cannot be written: " + written.error().what, "free disk space, then `nora scan resume`");
   }
+  size_ += lines.size();
+  lines.clear();
+  return {};
+}
+
+Status Journal::flush_visits() { return write(visits_); }
+
+Status Journal::flush(bool sync) {
+  NORA_CHECK(write(visits_));
+  NORA_CHECK(write(buffer_));
   if (sync && fsync(file_.get()) != 0)
     return fail(Code::interrupted, "the journal cannot be synced: " + errno_text(errno), "free disk space, then `nora scan resume`");
   return {};

@@ -34,6 +34,8 @@ struct JournalState {
     auto operator<=>(const Open&) const = default;
   };
   std::set<Open> to_visit;
+  std::map<std::int64_t, std::int64_t> visits;  // how many of them came of which segment; none: not in it
+  bool waits(Ip ip, std::uint16_t port) const;  // is a port that was found by SYN still to be visited?
   std::int64_t received = 0, unique = 0, duplicates = 0, replies = 0, conversations = 0;  // counts of earlier runs
   Span earlier{};                                                                         // time that earlier runs took
   std::map<std::string, std::int64_t> refused_by;
@@ -57,14 +59,17 @@ class Journal {
   static bool held(const std::filesystem::path& dir);
   const JournalState& state() const { return state_; }
   void add(json::Object line);  // buffered; applied to state() at once
-  Status flush(bool sync);  // Errors: interrupted (disk full); what was not written stays here
+  // Errors: interrupted (disk full); what was not written stays here.
+  Status flush_visits();  // the "open" and "visited" lines alone: an answer may be on the disk only when the visit that it leads to is
+  Status flush(bool sync);
 
  private:
   Journal() = default;
   static void apply(JournalState& state, const json::Object& line);
   static Result<JournalState> replay(int fd, std::uint64_t& whole);
   Fd file_, lock_;
-  std::string buffer_;
+  Status write(std::string& lines);
+  std::string visits_, buffer_;  // "open" and "visited"; everything else
   std::uint64_t size_ = 0;
   JournalState state_;
 };

@@ -111,7 +111,11 @@ inline int judge(const Survey& s, World& world, int twice_max, int* twice = null
   auto seen = registry->observations_after(0, 10'000);
   std::set<std::pair<std::string, int>> places;
   for (const auto& o : *seen) places.emplace(o.where.ip.text(), o.where.port.value);
-  CHECK_OR(35, static_cast<int>(places.size()) == pages, "replies of " + std::to_string(places.size()) + " ports\n" + s.said());
+  std::string missing;
+  for (int i = 0; i < world_targets; ++i)
+    for (int port : {23, 80})
+      if (auto ip = "203.0.113." + std::to_string(i); !places.contains({ip, port})) missing += " " + ip + ":" + std::to_string(port);
+  CHECK_OR(35, missing.empty() && static_cast<int>(places.size()) == pages, "replies of " + std::to_string(places.size()) + " ports, not of" + missing + "\n" + s.said());
   CHECK_OR(36, static_cast<int>(seen->size()) == pages, "rows " + std::to_string(seen->size()) + ": stored twice\n" + s.said());
   auto surveys = registry->surveys();
   CHECK_OR(37, surveys && surveys->size() == 1 && surveys->front().finished, "survey row");
