@@ -64,7 +64,7 @@ Status ask_store(const Options& o, const Question& q, const std::vector<Sending>
     if (!near || !known.insert(s.survey).second) continue;
     NORA_TRY(const auto row, registry.survey(s.survey));
     auto plan = row ? Plan::parse(row->plan) : fail(Code::not_found, "");
-    if (plan) surveys.push_back({{}, std::move(*plan)});
+    if (plan) surveys.push_back({{}, std::move(*plan), {}});
   }
   NORA_TRY(const auto seen, registry.observations_of(q.ip, 10'000));
   for (const auto& x : seen) {
@@ -158,7 +158,7 @@ Result<int> answer(Options o, Run& run) {
   const PublicKey pub = key.public_key();
   NORA_TRY(auto log, law::AuditReader::open(o.audit, &pub));
   NORA_TRY(const auto sendings, read_sendings(log));
-  WhoDidInput input{sendings, surveys, pointers, catalogue, {}, std::nullopt};
+  WhoDidInput input{sendings, surveys, pointers, catalogue, {}};
   NORA_CHECK(ask_store(o, q, sendings, surveys, input.more_talks, mandates.front().source_for(q.ip).value_or(Ip{})));
   NORA_TRY(const WhoDid a, who_did(q, input));
   NORA_TRY(const std::string proofs, proofs_of(o, log, a));

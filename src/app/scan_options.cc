@@ -171,7 +171,11 @@ Status open_for_sending(ScanOpen& open, ScanOptions& o, Env env) {
   std::filesystem::permissions(o.dir, std::filesystem::perms::owner_all, error);
   if (o.key.empty()) {
     o.key = o.dir + "/audit.key";
-    if (!std::filesystem::exists(o.key)) NORA_CHECK(SigningKey::make(o.party.empty() ? "survey" : o.party, env.random).save(o.key));
+    if (!std::filesystem::exists(o.key)) {
+      auto made = SigningKey::make(o.party.empty() ? "survey" : o.party, env.random);
+      NORA_CHECK(made.save(o.key));
+      NORA_CHECK(replace_file(o.key + ".pub", made.public_key().text() + "\n"));  // for whoever checks the log
+    }
   }
   if (o.audit.empty()) o.audit = o.dir + "/audit";
   for (auto* path : {&o.key, &o.audit, &o.wall_status, &o.operators, &o.metrics}) *path = absolute(*path);

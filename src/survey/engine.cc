@@ -334,7 +334,7 @@ Status EngineRun::start() {
   bool again = s.runs > 0;
   heard_before_ = s.heard_until(boot_id());
   again_left_ = plan_.segment_size;
-  journal_.add({{"ev", "run"}, {"at", env_.clock.now().text()}, {"boot", boot_id()}});
+  journal_.add({{"ev", "run"}, {"at", env_.clock.now().text()}, {"boot", boot_id()}, {"key", to_hex(key_)}});
   NORA_CHECK(journal_.flush(true));
   if (!again && !o_.shared) {
     registry::Survey survey;

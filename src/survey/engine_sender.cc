@@ -51,7 +51,7 @@ Status EngineRun::start_sender() {
   }
   channel_ = std::move(ends.first);
   ends.second = Channel();
-  if (!validator_) env_.random.fill(key_);  // one key for the whole run: a new sender's probes are answered to the same tokens
+  if (!validator_) env_.random.fill(key_);  // one key for the whole run: a new sender's probes are answered to the same tokens; the journal keeps it
   Fd plan(open((o_.dir / "plan.json").c_str(), O_RDONLY | O_CLOEXEC));
   if (!plan) return fail(Code::failed, "the plan cannot be opened: " + errno_text(errno));
   NORA_CHECK(channel_.send({{"op", "start"}, {"key", to_hex(key_)}}, plan.get()));

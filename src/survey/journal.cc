@@ -18,7 +18,7 @@ std::string boot_id() {
   return text ? text->substr(0, text->find('\n')) : "";
 }
 
-// Lines: {"ev":"run","at","boot"}, {"ev":"alive","heard"}, {"ev":"reserved","n","from","to","fence","leaf","at","heard"},
+// Lines: {"ev":"run","at","boot","key"}, {"ev":"alive","heard"}, {"ev":"reserved","n","from","to","fence","leaf","at","heard"},
 // {"ev":"again","n","places","again","at_most","unheard"}, {"ev":"sent","n","sent","refused","reasons","heard"},
 // {"ev":"committed","n","leaf","heard"}, {"ev":"lost","n"}, {"ev":"open","ip","port","n","path"}, {"ev":"visited","ip","port","path"},
 // {"ev":"counts",…}, {"ev":"finished"}.
@@ -33,6 +33,11 @@ void Journal::apply(JournalState& state, const json::Object& line) {
   if (ev == "run") {
     ++state.runs;
     state.boot = json::string_or(line, "boot");
+    if (auto key = from_hex(json::string_or(line, "key")); key && key->size() == sizeof(Key))
+      if (auto at = json::get_instant(line, "at")) {
+        state.keys.push_back({*at, {}});
+        std::copy(key->begin(), key->end(), state.keys.back().key.begin());
+      }
   } else if (ev == "reserved") {
     auto& s = state.segments[n];
     s.from = static_cast<std::uint64_t>(json::int_or(line, "from", 0));
@@ -49,6 +54,7 @@ void Journal::apply(JournalState& state, const json::Object& line) {
   } else if (ev == "lost") {
     state.segments[n].lost = true;
     std::erase_if(state.to_visit, [&](const auto& open) { return open.segment == n; });
+    state.visits.erase(n);
   } else if (ev == "sent") {
     auto& s = state.segments[n];
     s.sent = true;

@@ -8,11 +8,13 @@
 #include <map>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "base/files.h"
 #include "base/instant.h"
 #include "base/ip.h"
 #include "base/json.h"
+#include "survey/permutation.h"
 
 namespace nora::survey {
 
@@ -42,6 +44,11 @@ struct JournalState {
   std::int64_t again = 0, again_at_most = 0, unheard = 0;  // probes sent twice (known, at most), and answers that may be lost
   bool finished = false;
   int runs = 0;
+  struct RunKey {
+    Instant at;  // from then on
+    Key key{};
+  };
+  std::vector<RunKey> keys;       // of the runs' random bytes: with them every probe can be shown to the byte (whodid.h)
   std::string boot;               // of the last run: another one = the machine went down in between
   Instant heard, heard_on_disk;   // all answers up to then are in the files; in the files and synced
   Instant heard_until(std::string_view boot_now) const { return boot_now == boot ? heard : heard_on_disk; }

@@ -74,7 +74,7 @@ struct TestSpool {
       if (r.dest == plan.space.record_address(ip)) return r;
     return std::nullopt;
   }
-  Result<WhoDid> ask(Question q, const std::vector<std::filesystem::path>& dirs, std::optional<Key> held = std::nullopt) {
+  Result<WhoDid> ask(Question q, const std::vector<std::filesystem::path>& dirs) {
     const PublicKey pub = key.public_key();
     NORA_TRY(auto reader, law::AuditReader::open(audit(), &pub));
     NORA_TRY(const auto sendings, read_sendings(reader));
@@ -82,7 +82,7 @@ struct TestSpool {
     if (!dirs.empty()) {
       NORA_TRY(surveys, find_surveys(dirs));
     }
-    return who_did(q, {sendings, surveys, {&setting.mandate}, setting.catalogue, {}, held});
+    return who_did(q, {sendings, surveys, {&setting.mandate}, setting.catalogue, {}});
   }
   Result<WhoDid> ask(Question q) { return ask(q, {spool()}); }
 

@@ -75,7 +75,7 @@ struct Judge {
     p.probe = probes[hit.probe].id;
     p.proto = probes[hit.probe].proto;
     const auto own = m->source_for(q.ip).value_or(Ip{});
-    p.bytes = probe_bytes({p.probe, p.proto, p.port}, in.catalogue.find(p.probe), q.ip, own, in.key);
+    p.bytes = probe_bytes({p.probe, p.proto, p.port}, in.catalogue.find(p.probe), q.ip, own, survey.key_at(hit.at));
     return p;
   }
   // Does the range of this segment hold a probe of the address (and port)?
@@ -262,6 +262,13 @@ std::string_view name(FileState s) {
   }
 }
 
+std::optional<Key> SurveyFiles::key_at(Instant at) const {
+  std::optional<Key> out;
+  for (const auto& k : keys)
+    if (k.at <= at + clock_slack) out = k.key;
+  return out;
+}
+
 ProbeBytes probe_bytes(const Slot& slot, const Request* request, Ip ip, Ip own, const std::optional<Key>& key) {
   ProbeBytes out;
   SeededRandom random(1);  // which keys they are does not matter: what differs between them was random
@@ -314,7 +321,9 @@ json::Object to_json(const WhoDid& a) {
       o["at"] = t.at->text();
       o["probe"] = t.probe;
       o["protocol"] = to_clean_utf8(t.protocol);
-      o["words"] = to_clean_utf8(t.words);
+      const bool plain = std::all_of(t.words.begin(), t.words.end(), [](unsigned char c) { return (c >= 0x20 && c < 0x7f) || c == '\r' || c == '\n'; });
+      if (plain) o["words"] = t.words;
+      else o["words_hex"] = to_hex(as_bytes(t.words));
       o["request_bytes"] = t.request_bytes;
     }
     talks.push_back(std::move(o));

@@ -13,6 +13,7 @@
 #include "law/audit_reader.h"
 #include "law/mandate.h"
 #include "survey/catalogue.h"
+#include "survey/journal.h"
 #include "survey/plan.h"
 #include "survey/record.h"
 
@@ -52,6 +53,8 @@ Result<std::vector<Sending>> read_sendings(law::AuditReader& log);  // in the or
 struct SurveyFiles {
   std::filesystem::path dir;  // empty: only the plan is known (from the center's store)
   Plan plan;
+  std::vector<JournalState::RunKey> keys;  // of its runs, by time; none: random bytes are not shown
+  std::optional<Key> key_at(Instant at) const;
 };
 // Each path is a spool (plan.json in it) or a folder of spools (a node's). Errors: bad_input (no plan there).
 Result<std::vector<SurveyFiles>> find_surveys(const std::vector<std::filesystem::path>& dirs);
@@ -136,7 +139,6 @@ struct WhoDidInput {
   const std::vector<const law::Mandate*>& mandates;  // of these surveys
   const Catalogue& catalogue;
   std::vector<Talk> more_talks;       // from the center's store
-  std::optional<Key> key;             // of the run, where it is still held
 };
 // Errors: failed (files), bad_input (a survey ran under a mandate that was not given).
 Result<WhoDid> who_did(const Question& question, const WhoDidInput& input);

@@ -145,7 +145,12 @@ Result<std::vector<SurveyFiles>> find_surveys(const std::vector<fs::path>& dirs)
     std::sort(spools.begin(), spools.end());
     for (auto& spool : spools) {
       NORA_TRY(auto plan, Plan::load(spool));
-      out.push_back({std::move(spool), std::move(plan)});
+      std::vector<JournalState::RunKey> keys;
+      if (fs::exists(spool / "journal.ndjson", error)) {
+        NORA_TRY(auto journal, Journal::read(spool));
+        keys = std::move(journal.keys);
+      }
+      out.push_back({std::move(spool), std::move(plan), std::move(keys)});
     }
   }
   return out;

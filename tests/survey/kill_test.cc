@@ -145,9 +145,11 @@ TEST(Kill, ADiskThatFills) {
     CHECK_OR(10, world.make(), "no world");
     Survey s{fresh.path / "d"};
     std::filesystem::create_directories(s.dir / "spool");
-    (void)world_mandate(s.dir, 700, 100);
+    (void)world_mandate(s.dir, 100, 100);  // slow enough for the engine's look at the disk, once a second
     CHECK_OR(11, unshare(CLONE_NEWNS) == 0 && mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0, "no mount namespace");
-    CHECK_OR(12, mount("disk", (s.dir / "spool").c_str(), "tmpfs", 0, "size=260k") == 0, "tmpfs: " + errno_text(errno));
+    CHECK_OR(12, mount("disk", (s.dir / "spool").c_str(), "tmpfs", 0, "size=1m") == 0, "tmpfs: " + errno_text(errno));
+    // A tenth is the reserve, and a survey of this size needs some 250 KiB: it must stop in the middle.
+    CHECK_OR(20, replace_file((s.dir / "spool/somebody-elses").string(), std::string(694 << 10, 'x')), "no filler");
     auto args = s.run_args();
     for (auto& a : args)
       if (a == "--no-calibration") a = "-q";
