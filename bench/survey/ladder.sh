@@ -2,11 +2,11 @@
 # The send ladder: nora-sender by each way onto the wire, with a permit and a check of the final bytes for each frame, the receive ring open and
 # the XDP wall counting at the far end of a veth; Debian's zmap (and masscan) in the same rounds. Prints one line a sender and the ratios of the
 # medians. Needs root, and Debian's zmap and masscan for the peers (skipped with a sentence when missing).
-#   bench/survey/ladder.sh [BUILD]      SECS=3 ROUNDS=3 WAYS="packet xdp live" WALL=xdp|nft|none
+#   bench/survey/ladder.sh [BUILD]      SECS=3 ROUNDS=3 WAYS="packet xdp live" WALL=xdp|nft|none PPS=100000 (a paced run: look at cpu_share)
 set -u
 top=$(cd "$(dirname "$0")/../.." && pwd)
 build=$(cd "${1:-$top/build/release}" && pwd) || exit 2
-SECS=${SECS:-3} ROUNDS=${ROUNDS:-3} WAYS=${WAYS:-packet xdp live} WALL=${WALL:-xdp}
+SECS=${SECS:-3} ROUNDS=${ROUNDS:-3} WAYS=${WAYS:-packet xdp live} WALL=${WALL:-xdp} PPS=${PPS:-16000000}
 A=nora-bench-a B=nora-bench-b
 [ "$(id -u)" = 0 ] || { echo "needs root (network namespaces, XDP)" >&2; exit 6; }
 work=$(mktemp -d)
@@ -25,7 +25,7 @@ ip -n $B neigh add 192.0.2.1 lladdr 02:00:00:00:00:01 dev nb1 nud permanent
 ip -n $A route add default via 192.0.2.2 dev nb0
 
 run_a() { ip netns exec $A "$@"; }
-"$build/bin/send_bench" prepare "$work/m" 192.0.2.1 10.0.0.0/8 80 16000000 || exit 1
+"$build/bin/send_bench" prepare "$work/m" 192.0.2.1 10.0.0.0/8 80 "$PPS" || exit 1
 wall_on() {
   [ "$WALL" = none ] && return
   ip netns exec $B "$build/bin/nora-wall" --mandate "$work/m/mandate" --roots "$work/m/roots" --iface nb1 --status "$work/wall.json" --wall "$WALL" --sink 2>"$work/wall.err" & wall=$!
@@ -60,7 +60,7 @@ for round in $(seq "$ROUNDS"); do
   echo "-- round $round of $SECS s"
   for way in $WAYS; do own "$way"; done
   if command -v zmap >/dev/null; then
-    peer zmap timeout -k 1 $((SECS + 8)) ip netns exec $A zmap -p 80 -i nb0 -S 192.0.2.1 -G 02:00:00:00:00:02 -b /dev/null -C /dev/null -t "$SECS" --cooldown-time=1 -o /dev/null -r 0 -T 1 10.0.0.0/8
+    peer zmap timeout -k 1 $((SECS + 8)) ip netns exec $A zmap -p 80 -i nb0 -S 192.0.2.1 -G 02:00:00:00:00:02 -b /dev/null -C /dev/null -t "$SECS" --cooldown-time=1 -o /dev/null -r "$([ "$PPS" -ge 1000000 ] && echo 0 || echo "$PPS")" -T 1 10.0.0.0/8
   else
     echo "zmap is not installed: no peer, no ratio"
   fi

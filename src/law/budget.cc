@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cmath>
 
 namespace nora::law {
 namespace {
@@ -36,10 +37,12 @@ Budget::Budget(const MandateText& m)
   void* memory = ::mmap(nullptr, nets4_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   NORA_ASSERT(memory != MAP_FAILED, "128 MiB of address space");
   nets4_.reset(static_cast<std::int64_t*>(memory));
-  // So many targets can be alive at once: those of the longest time that a bucket takes to be full again. Four times as many places.
-  const double alive = m.rate_total_pps * (target_pace_.interval_ns + static_cast<double>(target_pace_.burst_ns)) / 1e9;
-  const auto places = std::bit_ceil(std::clamp(static_cast<std::size_t>(alive * 4), min_recent, max_recent));
-  recent4_.resize(places);
+  (void)::madvise(memory, nets4_bytes, MADV_HUGEPAGE);  // only speed: fewer page walks; a kernel without huge pages refuses
+  // So many targets can be alive at once: a bucket with k packets in it is not full again for k intervals, so those that were begun up to k
+  // intervals ago need k packets each: the sum is harmonic. Eight times as many places: then 1 target in 5,000 finds its row full and waits.
+  const double alive = m.rate_total_pps * target_pace_.interval_ns / 1e9 * (1 + std::log(1 + static_cast<double>(target_pace_.burst_ns) / target_pace_.interval_ns));
+  const auto places = std::bit_ceil(std::clamp(static_cast<std::size_t>(alive * 8), min_recent, max_recent));
+  recent4_.resize(places / recent_ways);
   recent_shift_ = 32 - std::countr_zero(places / recent_ways);
 }
 
@@ -51,7 +54,7 @@ void Budget::set(const Rates& r) {
 }
 
 Budget::Recent* Budget::recent(std::uint32_t v4, std::int64_t now_ns) {
-  Recent* row = &recent4_[recent_home(v4)];
+  Recent* row = recent4_[recent_home(v4)].ways;
   Recent* dead = nullptr;
   for (std::size_t i = 0; i < recent_ways; ++i) {
     if (row[i].target == v4 && row[i].next_ns != 0) return &row[i];
@@ -65,9 +68,7 @@ void Budget::prefetch(Ip target) const {
   if (!target.is_v4()) return;
   const std::uint32_t v = target.v4_value();
   __builtin_prefetch(&nets4_[v >> 8], 1);
-  const Recent* row = &recent4_[recent_home(v)];
-  __builtin_prefetch(row, 1);
-  __builtin_prefetch(row + recent_ways / 2, 1);
+  __builtin_prefetch(&recent4_[recent_home(v)], 1);
   ledger_.prefetch(target);
 }
 

@@ -52,6 +52,10 @@ class Budget {
     std::uint32_t target = 0;
     std::int64_t next_ns = 0;
   };
+  static constexpr std::size_t recent_ways = 4;
+  struct alignas(64) RecentRow {  // one cache line
+    Recent ways[recent_ways];
+  };
   struct PrefixHash {
     std::size_t operator()(const Prefix& p) const noexcept;
   };
@@ -59,17 +63,16 @@ class Budget {
     void operator()(std::int64_t* p) const;
   };
   static Pace pace(std::uint32_t per_second);
-  std::size_t recent_home(std::uint32_t v4) const { return (v4 * 0x9e3779b1u >> recent_shift_) * recent_ways; }
+  std::size_t recent_home(std::uint32_t v4) const { return v4 * 0x9e3779b1u >> recent_shift_; }
   Recent* recent(std::uint32_t v4, std::int64_t now_ns);
   Answer take6(const Permit& permit, std::int64_t now_ns, Instant now, std::uint32_t packets);
   Answer charge(std::int64_t& net, std::int64_t& target, const Permit& permit, std::int64_t now_ns, Instant now, std::uint32_t packets);
 
-  static constexpr std::size_t recent_ways = 8;
   Pace total_pace_, net_pace_, target_pace_;
   std::uint32_t per_day_;
   std::int64_t total_ = 0;
   std::unique_ptr<std::int64_t[], Unmap> nets4_;  // by /24: 2^24 of them, mapped; touched pages alone cost anything
-  std::vector<Recent> recent4_;
+  std::vector<RecentRow> recent4_;
   int recent_shift_ = 0;
   std::unordered_map<Prefix, std::int64_t, PrefixHash> nets6_;
   std::unordered_map<Ip, std::int64_t> targets6_;

@@ -30,8 +30,6 @@ void without(const Prefix& whole, const std::vector<Prefix>& holes, std::vector<
   without(Prefix::of(whole.last(), whole.length() + 1), holes, out);
 }
 
-bool inside(std::int64_t minute, int from, int to) { return from < to ? minute >= from && minute < to : minute >= from || minute < to; }
-
 }  // namespace
 
 Error refused(Refusal refusal) { return {Code::refused, std::string(sentence(refusal)), {}}; }
@@ -72,6 +70,8 @@ Result<Mandate> Mandate::open(std::string_view note, const Roots& roots, ProbeLi
   m.opt_out_texts_ = opt_out_lists;
 
   m.range_ = net::AddressSet::make(m.text_.ranges);
+  m.granted_hours_ = {m.text_.window_from_min * minute_us, m.text_.window_to_min * minute_us};
+  m.lawful_hours_ = {m.profile_.hours_from_min * minute_us, m.profile_.hours_to_min * minute_us};
   m.excludes_ = m.text_.excludes;
   for (const Prefix& facility : m.profile_.facilities) without(facility, m.text_.social_impact, m.excludes_);
   m.exclude_ = net::AddressSet::make(m.excludes_);
@@ -110,23 +110,19 @@ Result<Mandate> Mandate::load(const MandateFiles& files) {
   return out;
 }
 
-Refusal Mandate::judge_time(Instant now) const {
+std::int64_t Mandate::DailyWindow::left(std::int64_t into_day) const { return to_us > into_day ? to_us - into_day : to_us + day_us - into_day; }
+
+Refusal Mandate::judge_time(Instant now, std::int64_t into_day) const {
   if (now < text_.not_before) return Refusal::not_yet_valid;
   if (now >= text_.not_after) return Refusal::expired;
-  const std::int64_t minute = now.us % day_us / minute_us;
-  if (!inside(minute, text_.window_from_min, text_.window_to_min) || !inside(minute, profile_.hours_from_min, profile_.hours_to_min)) return Refusal::outside_daily_window;
+  if (!granted_hours_.holds(into_day) || !lawful_hours_.holds(into_day)) return Refusal::outside_daily_window;
   return Refusal::none;
-}
-
-// Until the next instant at which the minute of the day is to_min.
-std::int64_t Mandate::left_today(std::int64_t into_day, int to_min) {
-  const std::int64_t end = to_min * minute_us;
-  return end > into_day ? end - into_day : end + day_us - into_day;
 }
 
 std::expected<Permit, Refusal> Mandate::permit(const Target& target, const ProbeInfo& probe, Instant now) const {
   using enum Refusal;
-  if (const Refusal r = judge_time(now); r != none) return std::unexpected(r);
+  const std::int64_t into_day = now.us % day_us;
+  if (const Refusal r = judge_time(now, into_day); r != none) return std::unexpected(r);
   if (!probes_.owns(probe)) return std::unexpected(probe_not_in_catalogue);
   const auto klass = static_cast<std::size_t>(probe.probe_class);
   if (!classes_[klass]) return std::unexpected(class_not_granted);
@@ -149,18 +145,17 @@ std::expected<Permit, Refusal> Mandate::permit(const Target& target, const Probe
   p.proto_ = probe.proto;
   p.probe_ = probe.index;
   p.social_ = social;
-  const std::int64_t into_day = now.us % day_us;
-  const std::int64_t left = std::min(left_today(into_day, text_.window_to_min), left_today(into_day, profile_.hours_to_min));
-  p.expires_ = std::min({text_.not_after, now + permit_life, now + Span{left}});
+  p.expires_ = std::min({text_.not_after, now + permit_life, now + Span{std::min(granted_hours_.left(into_day), lawful_hours_.left(into_day))}});
   return p;
 }
 
 Status Mandate::usable(Instant now) const {
-  const Refusal r = judge_time(now);
+  const std::int64_t into_day = now.us % day_us;
+  const Refusal r = judge_time(now, into_day);
   if (r == Refusal::none) return {};
   if (r == Refusal::expired) return no(fmt::format("the mandate \"{}\" expired at {}", text_.id, text_.not_after.text()), "Ask the authority for a new revision.");
   if (r == Refusal::not_yet_valid) return no(fmt::format("the mandate \"{}\" is not valid before {}", text_.id, text_.not_before.text()));
-  if (!inside(now.us % day_us / minute_us, profile_.hours_from_min, profile_.hours_to_min))
+  if (!lawful_hours_.holds(into_day))
     return no(fmt::format("it is outside the hours in which the law profile \"{}\" lets surveys run ({:02}:{:02} to {:02}:{:02} UTC)", profile_.name,
                           profile_.hours_from_min / 60, profile_.hours_from_min % 60, profile_.hours_to_min / 60, profile_.hours_to_min % 60));
   return no(fmt::format("it is outside the daily window of the mandate ({:02}:{:02} to {:02}:{:02} UTC)", text_.window_from_min / 60,

@@ -82,9 +82,13 @@ class Mandate {
  private:
   static constexpr std::uint8_t in_range_flag = 1, excluded_flag = 2, opted_out_flag = 4, social_flag = 8;
   Mandate() = default;
-  Refusal judge_time(Instant now) const;
+  struct DailyWindow {  // us of the UTC day, [from, to); to <= from crosses midnight
+    std::int64_t from_us = 0, to_us = 0;
+    bool holds(std::int64_t into_day) const { return from_us < to_us ? into_day >= from_us && into_day < to_us : into_day >= from_us || into_day < to_us; }
+    std::int64_t left(std::int64_t into_day) const;  // until it ends next
+  };
+  Refusal judge_time(Instant now, std::int64_t into_day) const;
   std::uint8_t place(Ip ip) const;  // flags of the address
-  static std::int64_t left_today(std::int64_t into_day, int to_min);
   void tabulate();
 
   MandateText text_;
@@ -94,6 +98,7 @@ class Mandate {
   std::vector<std::string> signers_;
   net::AddressSet range_, exclude_, social_, opt_out_;
   net::FlagTable table_;  // the four sets, IPv4, for permit()
+  DailyWindow granted_hours_, lawful_hours_;  // of the mandate, of the profile
   std::bitset<65536> tcp_, udp_;
   std::array<bool, 4> classes_{};
   Ip source4_, source6_;
