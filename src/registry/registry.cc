@@ -160,8 +160,13 @@ Result<PutCounts> Registry::put_replies(const std::vector<ReplyRecord>& batch, c
     for (std::size_t i = 0; i < hashes.size(); i += max_in_list) {
       store::Params params;
       for (std::size_t k = i; k < std::min(i + max_in_list, hashes.size()); ++k) params.emplace_back(hashes[k]);
-      NORA_TRY(auto rows, db_->query("SELECT hash FROM reply WHERE hash IN (" + places(params.size()) + ")", params));
-      for (const auto& row : rows) known.insert(row[0].hash());
+      NORA_TRY(auto rows, db_->query("SELECT hash, length(bytes) FROM reply WHERE hash IN (" + places(params.size()) + ")", params));
+      for (const auto& row : rows) {
+        known.insert(row[0].hash());
+        // Its bytes were deleted after their time (retention.h), and it is seen again.
+        if (const auto& bytes = distinct.at(row[0].hash())->reply.bytes; row[1].integer() == 0 && !bytes.empty())
+          NORA_CHECK(db_->exec("UPDATE reply SET bytes = ? WHERE hash = ?", {bytes, row[0].hash()}));
+      }
     }
     store::Rows reply_rows;
     for (const auto& [hash, record] : distinct) {

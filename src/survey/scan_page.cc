@@ -11,6 +11,10 @@
 namespace nora::survey {
 namespace {
 
+// What one visitor leaves out: an address, or by IPv6 the /64 of one line.
+Prefix own_part(Ip peer) { return Prefix::of(peer, peer.is_v4() ? 32 : 64); }
+std::string text_of(const Prefix& p) { return p.length() == 32 && p.is_v4() ? p.base().text() : p.text(); }
+
 constexpr Span token_slot = Span::minutes(10);  // a token is good for one slot and the next
 constexpr std::string_view style =
     "body{font:1rem/1.6 sans-serif;max-width:42rem;margin:0 auto;padding:1rem;color:#1a1a1e;background:#fff}dt{font-weight:bold;margin-top:.6rem}"
@@ -33,6 +37,7 @@ ScanPage::ScanPage(const law::MandateText& mandate, const ScanPageParts& parts, 
   Bytes key(32);
   env_.random.fill(key);
   key_ = Secret(std::move(key));
+  ranges_ = net::AddressSet::make(mandate_.ranges);
 }
 
 std::string ScanPage::token(Ip peer, std::int64_t slot) const {
@@ -59,7 +64,7 @@ std::string ScanPage::page(Lang lang, Ip peer, std::string_view state) const {
       html_lang(lang), text("scan.title"), style);
   out += "<nav><a href=\"/?lang=ja\" lang=\"ja\">日本語</a><a href=\"/?lang=easy\" lang=\"ja\">やさしい日本語</a><a href=\"/?lang=en\" lang=\"en\">English</a></nav>";
   out += fmt::format("<h1>{}</h1>", text("scan.title"));
-  if (!state.empty()) out += fmt::format("<p class=\"done\" role=\"status\">{}</p>", text(state, {{"ip", peer.text()}}));
+  if (!state.empty()) out += fmt::format("<p class=\"done\" role=\"status\">{}</p>", text(state, {{"ip", text_of(own_part(peer))}}));
   out += fmt::format("<p>{}</p><dl>", text("scan.intro"));
   const auto row = [&](std::string_view id, std::string_view value) { out += fmt::format("<dt>{}</dt><dd>{}</dd>", text(id), to_html(value)); };
   row("scan.who", mandate_.authority);
@@ -71,10 +76,12 @@ std::string ScanPage::page(Lang lang, Ip peer, std::string_view state) const {
   for (const auto& s : mandate_.sources) sources += (sources.empty() ? "" : ", ") + s.text();
   row("scan.sources", sources);
   out += fmt::format("</dl><p>{}</p><p>{}</p>", text("scan.sends"), text("scan.never"));
-  if (parts_.opt_out && parts_.audit && state != "scan.left_out") {
+  if (!ranges_.contains(peer)) {
+    out += fmt::format("<p>{}</p>", text("scan.not_surveyed", {{"ip", peer.text()}}));
+  } else if (parts_.opt_out && parts_.audit && state != "scan.left_out") {
     out += fmt::format(
         "<h2>{}</h2><p>{}</p><form method=\"post\" action=\"/opt-out?lang={}\"><input type=\"hidden\" name=\"token\" value=\"{}\"><button>{}</button></form>",
-        text("scan.optout"), text("scan.optout.what", {{"ip", peer.text()}}), code(lang), token(peer, env_.clock.now().us / token_slot.us), text("scan.optout.button"));
+        text("scan.optout"), text("scan.optout.what", {{"ip", text_of(own_part(peer))}}), code(lang), token(peer, env_.clock.now().us / token_slot.us), text("scan.optout.button"));
   }
   return out + "</main></body></html>\n";
 }
@@ -87,7 +94,13 @@ ScanPage::Response ScanPage::answer(std::string_view method, std::string_view pa
   if (where == "/.well-known/probing.txt") return {200, "text/plain; charset=utf-8", probing_txt()};
   if (where != "/opt-out" || method != "POST") return {where == "/" || where == "/opt-out" ? 200 : 404, std::string(html), page(lang, peer, "")};
   if (!parts_.opt_out || !parts_.audit || !good(value_of(body, "token"), peer)) return {403, std::string(html), page(lang, peer, "scan.again")};
-  auto prefix = Prefix::of(peer, peer.is_v4() ? 32 : 128);
+  if (!ranges_.contains(peer)) return {403, std::string(html), page(lang, peer, "")};
+  auto prefix = own_part(peer);
+  auto& from_network = entries_[Prefix::of(peer, peer.is_v4() ? 24 : 48)];
+  if (from_network >= max_from_network || entries_in_all_ >= max_entries) {
+    env_.log.warn("the opt-out page takes no more entries from the network of " + peer.text());
+    return {429, std::string(html), page(lang, peer, "scan.many")};
+  }
   // The leaf first: an act that is not written down is not done.
   auto leaf = parts_.audit->append("opt_out", {{"prefix", prefix.text()}, {"by", "self-service"}});
   auto added = leaf ? parts_.opt_out->add(prefix, "self-service", "page on the source address", env_.clock.now()) : std::unexpected(leaf.error());
@@ -95,6 +108,8 @@ ScanPage::Response ScanPage::answer(std::string_view method, std::string_view pa
     env_.log.error("an opt-out could not be kept: " + added.error().text());
     return {500, std::string(html), page(lang, peer, "scan.failed")};
   }
+  from_network += *added;
+  entries_in_all_ += *added;
   env_.log.info("an address opted out by the page");
   return {200, std::string(html), page(lang, peer, "scan.left_out")};
 }

@@ -1,9 +1,11 @@
 // ScanPage: what somebody sees who follows a probe back to its source address: who surveys, why, on what legal basis, what is sent and what never
 // is, whom to call; and a button by which the visitor's own address is left alone from then on. Peers only document such pages; this is served.
-// Also /.well-known/probing.txt (RFC 9511). Used by RelayListener. One thread. The address that opts out is the peer of the connection, never one
+// Also /.well-known/probing.txt (RFC 9511). A visitor who is not surveyed gets no button; by IPv6 the whole /64 (one line) is left out, so that the
+// list cannot be filled from one line. Limits: max_from_network, max_entries, for each run. Used by RelayListener. One thread. The address that opts out is the peer of the connection, never one
 // from a form or a header; the form carries a token for that address, so that no other site can press the button.
 #pragma once
 
+#include <map>
 #include <string>
 #include <string_view>
 
@@ -13,8 +15,12 @@
 #include "law/audit.h"
 #include "law/mandate_text.h"
 #include "law/opt_out_file.h"
+#include "net/address_set.h"
 
 namespace nora::survey {
+
+inline constexpr int max_from_network = 256;      // entries from one /24 or /48; more come by `nora optout`, from the contact
+inline constexpr std::size_t max_entries = 100'000;
 
 struct ScanPageParts {
   const Messages* messages = nullptr;
@@ -41,6 +47,9 @@ class ScanPage {
   ScanPageParts parts_;
   Env env_;
   Secret key_;
+  net::AddressSet ranges_;
+  std::map<Prefix, int> entries_;  // of this run, by network
+  std::size_t entries_in_all_ = 0;
 };
 
 }  // namespace nora::survey

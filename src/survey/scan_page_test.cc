@@ -1,5 +1,6 @@
 #include "survey/scan_page.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "survey/test_plan.h"
@@ -23,6 +24,7 @@ struct Page : ::testing::Test {
     audit.emplace(*law::Audit::open(dir / "audit", "survey.example", key, fake.env()));
     auto mandate = test_mandate_text();
     mandate.authority = "Authority <script>alert(1)</script>";
+    mandate.ranges.push_back(*Prefix::parse("2001:db8::/32"));
     page.emplace(mandate, ScanPageParts{&messages, &*list, &*audit}, fake.env());
   }
   ~Page() override { std::filesystem::remove_all(dir); }
@@ -61,8 +63,28 @@ TEST_F(Page, TheButtonLeavesOutTheVisitorAndNobodyElse) {
   ASSERT_EQ(entries(), 1u);
   EXPECT_EQ((*list->list())[0].prefix, *Prefix::parse("203.0.113.7/32"));
   EXPECT_EQ(page->answer("POST", "/opt-out", "token=" + token(six), six).status, 200);
-  EXPECT_EQ((*list->list())[1].prefix, *Prefix::parse("2001:db8::7/128"));
+  EXPECT_EQ((*list->list())[1].prefix, *Prefix::parse("2001:db8::/64")) << "one line";
   EXPECT_EQ(law::audit_read(dir / "audit", 0, 10)->size(), 2u);
+}
+
+TEST_F(Page, WhoIsNotSurveyedCannotFillTheList) {
+  auto stranger = *Ip::parse("198.51.100.200");
+  EXPECT_EQ(token(stranger), "");
+  EXPECT_NE(page->answer("GET", "/?lang=en", "", stranger).body.find("198.51.100.200 is not in a range"), std::string::npos);
+  EXPECT_EQ(page->answer("POST", "/opt-out", "token=" + token(visitor), stranger).status, 403);
+  // A whole /64 of addresses is one entry; a /48 of them comes to an end.
+  for (int i = 0; i < 50; ++i) {
+    auto ip = *Ip::parse("2001:db8::" + std::to_string(i + 1));
+    EXPECT_EQ(page->answer("POST", "/opt-out", "token=" + token(ip), ip).status, 200);
+  }
+  EXPECT_EQ(entries(), 1u);
+  int refused = 0;
+  for (int i = 1; i < max_from_network + 10; ++i) {
+    auto ip = *Ip::parse(fmt::format("2001:db8:0:{:x}::1", i));
+    refused += page->answer("POST", "/opt-out", "token=" + token(ip), ip).status == 429;
+  }
+  EXPECT_EQ(entries(), static_cast<std::size_t>(max_from_network));
+  EXPECT_EQ(refused, 10);
 }
 
 TEST_F(Page, ATokenEnds) {
