@@ -48,7 +48,7 @@ int write_world(const fs::path& dir, World w, const std::string& seed) {
   if (!text) return fail_with(text.error().text());
   fs::create_directories(dir / "law");
   for (const auto& [name, content] : {std::pair{"mandate", signers.sign(*text)}, {"roots", write_roots(signers.roots())}, {"catalogue", std::string(test_catalogue)},
-                                      {"law/jp.toml", std::string(test_profile)}, {"opt-out-signed", lists[0]}, {"opt-out", lists[1]}, {"oracle", oracle}, {"seed", seed}})
+                                      {"law/jp.toml", std::string(test_profile)}, {"law/jp-facilities.txt", ""}, {"opt-out-signed", lists[0]}, {"opt-out", lists[1]}, {"oracle", oracle}, {"seed", seed}})
     if (const auto s = replace_file(dir / name, content); !s) return fail_with(s.error().text());
   return 0;
 }

@@ -136,7 +136,7 @@ bool parse_iec104(Parsed& out, ByteView bytes) {
 }
 
 bool parse_slmp(Parsed& out, ByteView bytes) {
-  // d000, network, station, I/O number, station, length, end code
+  // 3E frame: d000, network, station, I/O number, station, length, end code, name of 16 bytes, code
   if (bytes.size() < 11 || bytes[0] != 0xd0 || bytes[1] != 0 || u16le(bytes, 7) < 2 || u16le(bytes, 7) > 4096) return false;
   out.protocol = "slmp";
   const auto code = u16le(bytes, 9);
@@ -217,6 +217,7 @@ bool parse_srtp(Parsed& out, ByteView bytes) {
   return true;
 }
 
+// UDS-10 user guide, table 19: f7, then the first 16 bytes of the firmware image; bytes 4 and 5 of it are the software type.
 bool parse_lantronix(Parsed& out, ByteView bytes) {
   if (bytes.size() < 16 || bytes[0] != 0 || bytes[1] != 0 || bytes[2] != 0 || bytes[3] != 0xf7) return false;
   out.protocol = "lantronix";

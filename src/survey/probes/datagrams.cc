@@ -33,10 +33,4 @@ std::uint32_t u32le(ByteView b, std::size_t at) {
   return at + 4 <= b.size() ? static_cast<std::uint32_t>(u16le(b, at)) | static_cast<std::uint32_t>(u16le(b, at + 2)) << 16 : 0;
 }
 
-void keep_keys(Parsed& out) {
-  std::string text;
-  for (const auto& k : out.keys) text += k.key + ": " + k.value + "\n";
-  out.bytes = to_bytes(text);
-}
-
 }  // namespace nora::survey

@@ -30,6 +30,5 @@ std::string clean(ByteView bytes, std::size_t max_bytes = 256);  // up to the fi
 bool is_text(ByteView bytes);                                    // printable ASCII and line ends only, and something at all
 std::uint16_t u16le(ByteView bytes, std::size_t at);             // 0 beyond the end
 std::uint32_t u32le(ByteView bytes, std::size_t at);
-void keep_keys(Parsed& out);  // the reply is what was learnt: the answer itself has clocks and counters, or more than may be kept
 
 }  // namespace nora::survey

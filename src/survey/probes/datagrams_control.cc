@@ -2,6 +2,7 @@
 // site gave (object names, plant, tag) are not asked for or not kept.
 #include <algorithm>
 
+#include "survey/probes/control.h"
 #include "survey/probes/datagrams.h"
 #include "survey/probes/reader.h"
 
@@ -34,7 +35,7 @@ bool parse_bacnet(Parsed& out, const Item& item) {
   if (kind >> 4 == 5 || kind >> 4 == 6 || kind >> 4 == 7) {
     out.protocol = "bacnet";
     out.add("bacnet.answer", kind >> 4 == 5 ? "error" : kind >> 4 == 6 ? "reject" : "abort");
-    keep_keys(out);
+    out.keep_keys_only();
     return true;
   }
   if (kind >> 4 != 3 || service != 0x0c || r.u8() != 0x0c) return false;
@@ -54,7 +55,7 @@ bool parse_bacnet(Parsed& out, const Item& item) {
   out.protocol = "bacnet";
   out.add("bacnet.answer", "property");
   if (property == (model ? 0x46 : 0x79)) out.add(model ? "bacnet.model" : "bacnet.vendor", text);
-  keep_keys(out);
+  out.keep_keys_only();
   return true;
 }
 
@@ -66,42 +67,16 @@ bool parse_fins(Parsed& out, const Item& item) {
   if (auto code = get_u16be(&b[12]); code != 0) out.add("fins.error", to_hex(b.subspan(12, 2)));
   if (b.size() >= 34) out.add("fins.model", clean(b.subspan(14, 20)));
   if (b.size() >= 54) out.add("fins.version", clean(b.subspan(34, 20)));
-  keep_keys(out);
+  out.keep_keys_only();
   return true;
 }
 
-// 3E frame: d000, network, station, I/O number, station, length, end code, name of 16 bytes, code.
 bool parse_slmp_udp(Parsed& out, const Item& item) {
   const auto b = first_datagram(item);
-  if (b.size() < 11 || b[0] != 0xd0 || b[1] != 0 || u16le(b, 7) < 2 || u16le(b, 7) + 9u != b.size()) return false;
-  out.protocol = "slmp";
-  const auto code = u16le(b, 9);
-  const auto hex4 = [](std::uint16_t v) { return to_hex(Bytes{static_cast<std::uint8_t>(v >> 8), static_cast<std::uint8_t>(v)}); };
-  if (code != 0) out.add("slmp.error", hex4(code));
-  if (code == 0 && b.size() >= 29) {
-    out.add("slmp.cpu", clean(b.subspan(11, 16)));
-    out.add("slmp.cpu_code", hex4(u16le(b, 27)));
-  }
-  keep_keys(out);
-  return true;
+  return b.size() >= 11 && u16le(b, 7) + 9u == b.size() && parse_slmp(out, b);
 }
 
-// CIP volume 2 section 2-4.2: encapsulation header of 24 bytes, item 0x000c: version, socket address of 16 bytes, identity object.
-bool parse_enip_udp(Parsed& out, const Item& item) {
-  const auto b = first_datagram(item);
-  constexpr std::size_t identity = 24 + 2 + 4 + 2 + 16;
-  if (b.size() < identity + 15 || u16le(b, 0) != 0x63 || u32le(b, 8) != 0 || u16le(b, 24) < 1 || u16le(b, 26) != 0x0c) return false;
-  const auto id = b.subspan(identity);
-  out.protocol = "enip";
-  out.add("enip.vendor_id", std::to_string(u16le(id, 0)));
-  out.add("enip.device_type", std::to_string(u16le(id, 2)));
-  out.add("enip.product_code", std::to_string(u16le(id, 4)));
-  out.add("enip.revision", std::to_string(id[6]) + "." + std::to_string(id[7]));
-  out.add("enip.serial", to_hex(Bytes{id[13], id[12], id[11], id[10]}));
-  out.add("enip.product_name", clean(id.subspan(15, std::min<std::size_t>(id[14], id.size() - 15))));
-  keep_keys(out);  // the status word differs
-  return true;
-}
+bool parse_enip_udp(Parsed& out, const Item& item) { return parse_enip(out, first_datagram(item)); }
 
 // KNX Standard 03.08.02 section 7.5: DESCRIPTION_RESPONSE with the device information block (type 1).
 bool parse_knx(Parsed& out, const Item& item) {
@@ -122,7 +97,7 @@ bool parse_knx(Parsed& out, const Item& item) {
     out.add("knx.name", clean(body.subspan(22, 30)));
   }
   out.add("knx.answered", "1");
-  keep_keys(out);
+  out.keep_keys_only();
   return true;
 }
 
@@ -133,19 +108,11 @@ bool parse_moxa(Parsed& out, const Item& item) {
   out.protocol = "moxa";
   out.add("moxa.model", to_hex(Bytes{b[13], b[12]}));
   out.add("moxa.mac", to_hex(b.subspan(14, 6)));
-  keep_keys(out);
+  out.keep_keys_only();
   return true;
 }
 
-// UDS-10 user guide, table 19: f7, then the first 16 bytes of the firmware image; bytes 4 and 5 of it are the software type.
-bool parse_lantronix_udp(Parsed& out, const Item& item) {
-  const auto b = first_datagram(item);
-  if (b.size() < 16 || b[0] != 0 || b[1] != 0 || b[2] != 0 || b[3] != 0xf7) return false;
-  out.protocol = "lantronix";
-  out.add("lantronix.firmware", to_hex(b.subspan(4, std::min<std::size_t>(b.size() - 4, 16))));
-  keep_keys(out);
-  return true;
-}
+bool parse_lantronix_udp(Parsed& out, const Item& item) { return parse_lantronix(out, first_datagram(item)); }
 
 }  // namespace
 

@@ -66,7 +66,7 @@ bool parse_wsd(Parsed& out, const Item& item) {
   if (!any) return false;
   out.protocol = "wsd";
   out.add("wsd.matches", "1");
-  keep_keys(out);
+  out.keep_keys_only();
   return true;
 }
 
@@ -78,7 +78,7 @@ bool parse_ard(Parsed& out, const Item& item) {
   if (b.size() < typical_bytes && (b.size() < 8 || get_u16be(&b[0]) != 1 || get_u16be(&b[2]) != b.size() - 4)) return false;
   out.protocol = "ard";
   out.add("ard.answered", "1");
-  keep_keys(out);
+  out.keep_keys_only();
   return true;
 }
 
@@ -97,7 +97,7 @@ bool parse_slp(Parsed& out, const Item& item) {
   auto types = clean(r.take(std::min<std::size_t>(n, r.left())), 1024);
   out.add("slp.answered", "1");
   if (!types.empty()) out.add("slp.types", types);
-  keep_keys(out);
+  out.keep_keys_only();
   return true;
 }
 
@@ -125,7 +125,7 @@ bool parse_dhdiscover(Parsed& out, const Item& item) {
       {"DeviceType", "dvr.model"}, {"DeviceClass", "dvr.class"}, {"Vendor", "dvr.vendor"}, {"Manufacturer", "dvr.manufacturer"}, {"Version", "dvr.version"}, {"mac", "dvr.mac"}};
   for (auto [name, key] : wanted)
     if (auto value = json_value(json, name); !value.empty()) out.add(key, value.substr(0, 128));
-  keep_keys(out);
+  out.keep_keys_only();
   return true;
 }
 
@@ -151,7 +151,7 @@ bool parse_ubiquiti(Parsed& out, const Item& item) {
     else if ((type == 0x01 || type == 0x02) && n >= 6) put("ubiquiti.mac", to_hex(value.first(6)));
   }
   if (out.keys.empty()) return false;
-  keep_keys(out);
+  out.keep_keys_only();
   return true;
 }
 
@@ -172,7 +172,7 @@ bool parse_xdmcp(Parsed& out, const Item& item) {
   out.protocol = "xdmcp";
   out.add("xdmcp.answer", opcode == 5 ? "willing" : "unwilling");
   if (!status.empty()) out.add("xdmcp.status", clean(status, 128));
-  keep_keys(out);
+  out.keep_keys_only();
   return true;
 }
 
@@ -200,7 +200,7 @@ bool parse_mssql(Parsed& out, const Item& item) {
     key = {};
   }
   out.add("mssql.instances", std::to_string(instances));
-  keep_keys(out);
+  out.keep_keys_only();
   return true;
 }
 
@@ -213,7 +213,7 @@ bool parse_plex(Parsed& out, const Item& item) {
   if (const auto* version = http->header("version")) out.add("plex.version", version->substr(0, 64));
   if (const auto* port = http->header("port")) out.add("plex.port", port->substr(0, 8));
   out.add("plex.answered", "1");
-  keep_keys(out);
+  out.keep_keys_only();
   return true;
 }
 

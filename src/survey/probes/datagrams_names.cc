@@ -229,7 +229,7 @@ bool parse_coap(Parsed& out, const Item& item) {
   out.protocol = "coap";
   if ((first >> 4 & 3) == 3 && code == 0) {  // reset: the answer to a ping (RFC 7252 section 4.3)
     out.add("coap.ping", "reset");
-    keep_keys(out);
+    out.keep_keys_only();
     return true;
   }
   out.add("coap.code", std::to_string(code >> 5) + "." + (code & 31 ? (code & 31) < 10 ? "0" : "" : "0") + std::to_string(code & 31));
@@ -310,7 +310,7 @@ bool parse_mdns(Parsed& out, const Item& item) {
   for (const auto& t : types) list += (list.empty() ? "" : ",") + t;
   out.protocol = "mdns";
   out.add("mdns.services", list);
-  keep_keys(out);
+  out.keep_keys_only();
   return true;
 }
 
@@ -344,7 +344,7 @@ bool parse_netbios(Parsed& out, const Item& item) {
   if (!machine.empty()) out.add("netbios.name", machine);
   out.add("netbios.suffixes", suffixes);
   if (!r.bad() && std::any_of(mac.begin(), mac.end(), [](auto b) { return b != 0; })) out.add("netbios.mac", to_hex(mac));
-  keep_keys(out);
+  out.keep_keys_only();
   return true;
 }
 
@@ -361,7 +361,7 @@ bool parse_monlist(Parsed& out, const Item& item) {
   if (!any) return false;
   out.protocol = "ntp";
   out.add("ntp.monlist", items > 0 ? "answered" : error != 0 ? "error " + std::to_string(error) : "empty");
-  keep_keys(out);
+  out.keep_keys_only();
   return true;
 }
 
@@ -388,7 +388,7 @@ bool parse_snmp2(Parsed& out, const Item& item) {
   auto value = name ? der(b, 0x04) : std::nullopt;
   out.protocol = "snmp";
   if (value) out.add("snmp.sys_description", as_text(*value));
-  keep_keys(out);
+  out.keep_keys_only();
   return true;
 }
 

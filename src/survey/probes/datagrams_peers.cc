@@ -35,7 +35,7 @@ bool parse_a2s(Parsed& out, const Item& item) {
   } else {
     return false;
   }
-  keep_keys(out);
+  out.keep_keys_only();
   return true;
 }
 
@@ -55,7 +55,7 @@ bool parse_quake3(Parsed& out, const Item& item) {
   };
   for (auto [name, key] : {std::pair{std::string_view("gamename"), std::string_view("quake3.game")}, {"protocol", "quake3.protocol"}})
     if (auto v = value(name); !v.empty()) out.add(key, v);
-  keep_keys(out);
+  out.keep_keys_only();
   return true;
 }
 
@@ -65,7 +65,7 @@ bool parse_teamspeak(Parsed& out, const Item& item) {
   if (b.size() < 12 || !as_text(b).starts_with("TS3INIT1") || (b[10] & 0x0f) != 8) return false;
   out.protocol = "teamspeak3";
   out.add("teamspeak3.step", std::to_string(b[11]));
-  keep_keys(out);
+  out.keep_keys_only();
   return true;
 }
 
@@ -74,7 +74,7 @@ bool parse_kad(Parsed& out, const Item& item) {
   if (b.size() < 2 || b.size() > 16 || b[0] != 0xe4 || b[1] != 0x61) return false;
   out.protocol = "kad";
   out.add("kad.answered", "1");
-  keep_keys(out);
+  out.keep_keys_only();
   return true;
 }
 
@@ -88,7 +88,7 @@ bool parse_bittorrent(Parsed& out, const Item& item) {
     auto v = text.substr(at + 5, 4);
     if (is_text(as_bytes(v.substr(0, 2)))) out.add("bittorrent.client", std::string(v.substr(0, 2)) + " " + to_hex(as_bytes(v.substr(2))));
   }
-  keep_keys(out);
+  out.keep_keys_only();
   return true;
 }
 

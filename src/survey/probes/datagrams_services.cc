@@ -4,6 +4,7 @@
 #include <cctype>
 #include <map>
 
+#include "survey/probes/brokers.h"
 #include "survey/probes/datagrams.h"
 #include "survey/probes/der.h"
 #include "survey/probes/reader.h"
@@ -15,7 +16,7 @@ namespace {
 bool answered(Parsed& out, std::string_view protocol) {
   out.protocol = protocol;
   out.add(std::string(protocol) + ".answered", "1");
-  keep_keys(out);
+  out.keep_keys_only();
   return true;
 }
 
@@ -52,7 +53,7 @@ bool parse_users(Parsed& out, const Item& item) {  // RFC 866: one user a line. 
   out.protocol = "users";
   out.add("users.answered", "1");
   out.add("users.any", trim(as_text(b)).empty() ? "0" : "1");
-  keep_keys(out);
+  out.keep_keys_only();
   return true;
 }
 
@@ -60,11 +61,8 @@ bool parse_users(Parsed& out, const Item& item) {  // RFC 866: one user a line. 
 bool parse_memcached_udp(Parsed& out, const Item& item) {
   const auto b = first_datagram(item);
   constexpr std::size_t header = 8;
-  if (b.size() < header + 8 || !as_text(b.subspan(header)).starts_with("VERSION ")) return false;
-  const auto row = as_text(b.subspan(header + 8));
-  out.protocol = "memcached";
-  out.add("memcached.version", trim(row.substr(0, std::min<std::size_t>(row.find('\n'), 64))));
-  keep_keys(out);
+  if (b.size() < header || !as_text(b.subspan(header)).starts_with("VERSION ") || !parse_memcached(out, b.subspan(header))) return false;
+  out.keep_keys_only();
   return true;
 }
 
@@ -130,7 +128,7 @@ bool parse_cldap(Parsed& out, const Item& item) {
   if (!entry) out.add("ldap.result", std::to_string(result));
   if (entry) out.add("ldap.directory", directory ? "active-directory" : "other");
   for (const auto& [key, value] : values) out.add(key, value);
-  keep_keys(out);
+  out.keep_keys_only();
   return true;
 }
 
@@ -158,7 +156,7 @@ bool parse_portmap_null(Parsed& out, const Item& item) {
   if (!status) return false;
   out.protocol = "portmap";
   out.add("portmap.null", rpc_word(*status));
-  keep_keys(out);
+  out.keep_keys_only();
   return true;
 }
 
@@ -179,7 +177,7 @@ bool parse_portmap_dump(Parsed& out, const Item& item) {
   std::string list;
   for (const auto& p : programs) list += (list.empty() ? "" : ",") + p;
   if (!list.empty()) out.add("portmap.programs", list);
-  keep_keys(out);
+  out.keep_keys_only();
   return true;
 }
 
@@ -190,7 +188,7 @@ bool parse_wdb(Parsed& out, const Item& item) {
   if (!status) return false;
   out.protocol = "wdb";
   out.add("wdb.null", rpc_word(*status));
-  keep_keys(out);
+  out.keep_keys_only();
   return true;
 }
 
@@ -210,7 +208,7 @@ bool parse_tftp(Parsed& out, const Item& item) {
   } else {
     return false;
   }
-  keep_keys(out);
+  out.keep_keys_only();
   return true;
 }
 
@@ -223,7 +221,7 @@ bool parse_rx(Parsed& out, const Item& item) {
   if (!is_text(as_bytes(text))) return false;
   out.protocol = "rx";
   out.add("rx.version", text);
-  keep_keys(out);
+  out.keep_keys_only();
   return true;
 }
 
@@ -235,7 +233,7 @@ bool parse_jenkins(Parsed& out, const Item& item) {
   constexpr std::size_t tag = 9;
   if (open != std::string_view::npos && close != std::string_view::npos && close > open + tag)
     out.add("jenkins.version", trim(text.substr(open + tag, std::min<std::size_t>(close - open - tag, 64))));
-  keep_keys(out);
+  out.keep_keys_only();
   return true;
 }
 

@@ -1,8 +1,8 @@
 // Calls, tunnels, screens and remote management over UDP: STUN, SIP, IPMI, L2TP, IKE, OpenVPN, RIP, QUIC, RDP, GTP, DTLS (datagrams.h).
 #include <algorithm>
 
+#include "survey/probes/brokers.h"
 #include "survey/probes/datagrams.h"
-#include "survey/probes/http.h"
 #include "survey/probes/reader.h"
 
 namespace nora::survey {
@@ -25,24 +25,11 @@ bool parse_stun(Parsed& out, const Item& item) {  // RFC 8489 sections 5, 14.14
     if (r.bad()) break;
     if (attribute == 0x8022) out.add("stun.software", clean(value, 128));
   }
-  keep_keys(out);  // transaction id and our mapped address differ
+  out.keep_keys_only();  // transaction id and our mapped address differ
   return true;
 }
 
-bool parse_sip_udp(Parsed& out, const Item& item) {  // RFC 3261
-  const auto text = as_text(first_datagram(item));
-  if (!text.starts_with("SIP/2.0 ")) return false;
-  auto r = read_http(as_bytes("HTTP/" + std::string(text.substr(4))));
-  if (!r || r->status < 100 || r->status > 699) return false;
-  out.protocol = "sip";
-  out.add("sip.status", std::to_string(r->status));
-  if (const auto* server = r->header("server")) out.add("sip_header.server", *server);
-  if (const auto* agent = r->header("user-agent")) out.add("sip_header.user_agent", *agent);
-  if (const auto* allow = r->header("allow")) out.add("sip.allow", *allow);
-  if (const auto* auth = r->header("www-authenticate")) out.add("sip.wwwauth", without_nonce(*auth));
-  keep_keys(out);  // Via, tags and call id are ours or differ
-  return true;
-}
+bool parse_sip_udp(Parsed& out, const Item& item) { return parse_sip(out, first_datagram(item)); }
 
 // IPMI 2.0 section 22.13: RMCP and session header of 14 bytes, then the message: addresses, command 38, completion code, channel,
 // authentication types, status, capabilities, OEM number.
@@ -64,7 +51,7 @@ bool parse_ipmi(Parsed& out, const Item& item) {
     out.add("ipmi.null_user", m[9] & 2 ? "1" : "0");
     if (m.size() >= 14) out.add("ipmi.oem", std::to_string(m[11] | m[12] << 8 | m[13] << 16));
   }
-  keep_keys(out);
+  out.keep_keys_only();
   return true;
 }
 
@@ -94,7 +81,7 @@ bool parse_l2tp(Parsed& out, const Item& item) {
   out.protocol = "l2tp";
   out.add("l2tp.message", type.empty() ? "ack" : type);  // 2: SCCRP
   for (const auto& [key, value] : found) out.add(key, value);
-  keep_keys(out);
+  out.keep_keys_only();
   return true;
 }
 
@@ -128,7 +115,7 @@ bool parse_ike(Parsed& out, const Item& item) {
   }
   out.add("ike.answer", answer);
   if (!vendors.empty()) out.add("ike.vendor_ids", vendors);
-  keep_keys(out);
+  out.keep_keys_only();
   return true;
 }
 
@@ -138,7 +125,7 @@ bool parse_openvpn(Parsed& out, const Item& item) {
   if (b.size() < 14 || b[0] != 0x40) return false;
   out.protocol = "openvpn";
   out.add("openvpn.answered", "1");
-  keep_keys(out);
+  out.keep_keys_only();
   return true;
 }
 
@@ -157,7 +144,7 @@ bool parse_rip(Parsed& out, const Item& item) {
   out.protocol = "rip";
   out.add("rip.version", std::to_string(version));
   out.add("rip.routes", std::to_string(routes));
-  keep_keys(out);
+  out.keep_keys_only();
   return true;
 }
 
@@ -183,7 +170,7 @@ bool parse_quic(Parsed& out, const Item& item) {
   for (const auto& v : versions) list += (list.empty() ? "" : ",") + v;
   out.protocol = "quic";
   out.add("quic.versions", list);
-  keep_keys(out);
+  out.keep_keys_only();
   return true;
 }
 
@@ -193,7 +180,7 @@ bool parse_rdpeudp(Parsed& out, const Item& item) {
   if (b.size() < 16 || (get_u16be(&b[6]) & 0x5) != 0x5) return false;
   out.protocol = "rdpeudp";
   out.add("rdpeudp.answered", "1");
-  keep_keys(out);
+  out.keep_keys_only();
   return true;
 }
 
@@ -202,7 +189,7 @@ bool parse_gtp(Parsed& out, const Item& item) {  // 3GPP TS 29.060 section 7.2.2
   if (b.size() < 8 || b[0] >> 5 != 1 || b[1] != 2) return false;
   out.protocol = "gtp";
   out.add("gtp.version", "1");
-  keep_keys(out);
+  out.keep_keys_only();
   return true;
 }
 
@@ -229,7 +216,7 @@ bool parse_dtls(Parsed& out, const Item& item) {
   out.protocol = "dtls";
   out.add("dtls.answer", answer);
   if (!version.empty()) out.add("dtls.version", version);
-  keep_keys(out);
+  out.keep_keys_only();
   return true;
 }
 
