@@ -34,10 +34,11 @@ far_on() { # FORGED SECONDS
   for _ in $(seq 100); do grep -q ready "$work/far.out" && return; sleep 0.05; done
   cat "$work/far.err" >&2; exit 1
 }
-far_off() { kill "$far"; wait "$far" 2>/dev/null; far=; tail -1 "$work/far.out"; }
+far_off() { kill "$far"; wait "$far" 2>/dev/null; far=; facts=$(tail -1 "$work/far.out"); }  # not in a subshell: it waits for a child of this one
 
 wrong=0
 for rate in $RATES; do
+  rm -f "$work/m"
   "$nora" mandate new --out "$work/m" --id truth --authority Bench --legal-basis "none: own namespaces" --purpose measurement --contact bench@example --source 192.0.2.1 \
     --range 10.0.0.0/12 --port tcp/80 --probe-class P0 --probe-class P1 --rate-total "$rate" --rate-per-24 "$rate" --rate-per-target 100 >/dev/null || exit 1
   "$nora" mandate sign --key "$work/key" "$work/m" >/dev/null || exit 1
@@ -46,7 +47,7 @@ for rate in $RATES; do
     far_on "$FORGED" $((1048576 / rate + 3))
     ip netns exec $A "$nora" scan run --mandate "$work/m" --roots "$work/roots" --dir "$work/spool" --iface nt0 --send "$SEND" --no-calibration -q --json >"$work/run" 2>"$work/err"
     rc=$?
-    facts=$(far_off)
+    far_off
     verdict=$("$build/bin/truth_far" judge "$work/spool/journal.ndjson"); exact=$?
     [ $rc = 0 ] || { echo "nora scan run: exit $rc"; tail -3 "$work/err"; wrong=1; }
     [ $exact = 0 ] || wrong=1
@@ -56,16 +57,16 @@ for rate in $RATES; do
   [ "$PEERS" = 1 ] || continue
   if command -v zmap >/dev/null; then
     far_on 0 1
-    ip netns exec $A zmap -q -p 80 -i nt0 -S 192.0.2.1 -G 02:00:00:00:00:02 -b /dev/null -C /dev/null --cooldown-time=2 -r "$rate" -T 1 -o "$work/zmap" 10.0.0.0/12 >/dev/null 2>&1
-    facts=$(far_off)
+    ip netns exec $A zmap -q -p 80 -s 61000-64999 -i nt0 -S 192.0.2.1 -G 02:00:00:00:00:02 -b /dev/null -C /dev/null --cooldown-time=2 -r "$rate" -T 1 -o "$work/zmap" 10.0.0.0/12 >/dev/null 2>&1
+    far_off
     echo "{\"who\":\"zmap\",\"rate\":$rate,\"verdict\":$("$build/bin/truth_far" judge-list "$work/zmap"),\"far\":$facts}"
   fi
   if command -v masscan >/dev/null; then
     far_on 0 1
     (sleep $((1048576 / rate + 4)); while :; do ip netns exec $B ping -c 1 -W 1 192.0.2.1; sleep 0.1; done) >/dev/null 2>&1 & drip=$!  # without frames it never ends
-    timeout -k 1 -s INT $((1048576 / rate + 25)) ip netns exec $A masscan 10.0.0.0/12 -p80 --rate "$rate" -e nt0 --router-mac 02-00-00-00-00-02 --source-ip 192.0.2.9 --wait 3 -oL "$work/masscan" >/dev/null 2>&1
+    timeout -k 1 -s INT $((1048576 / rate + 25)) ip netns exec $A masscan 10.0.0.0/12 -p80 --rate "$rate" -e nt0 --router-mac 02-00-00-00-00-02 --source-ip 192.0.2.9 --source-port 61000-61255 --wait 3 -oL "$work/masscan" >/dev/null 2>&1
     kill $drip 2>/dev/null; wait $drip 2>/dev/null
-    facts=$(far_off)
+    far_off
     awk '$1=="open"{print $4}' "$work/masscan" >"$work/masscan.list"
     echo "{\"who\":\"masscan\",\"rate\":$rate,\"verdict\":$("$build/bin/truth_far" judge-list "$work/masscan.list"),\"far\":$facts}"
   fi
