@@ -295,7 +295,7 @@ TEST(Datagrams, Controllers) {
   auto slmp = ask("slmp-udp", {hex("d000 00 ff ff03 00 1400 0000") + std::string("Q03UDVCPU       ") + hex("6603")});
   EXPECT_EQ(slmp.protocol, "slmp");
   EXPECT_EQ(key(slmp, "slmp.cpu"), "Q03UDVCPU");
-  EXPECT_EQ(key(slmp, "slmp.cpu_code"), "0366");
+  EXPECT_EQ(key(slmp, "slmp.cpu_code"), "0x0366");
   auto enip = ask("enip-udp", {hex("6300 3000 00000000 00000000 0708090a0b0c0d0e 00000000 0100 0c00 2a00 0100 0002af12 c0a80001 0000000000000000 2f00 0c00 6500 0201 6000 "
                                    "78563412 08") +
                                "NX102-1 " + hex("03")});
