@@ -11,7 +11,7 @@ namespace nora::law {
 namespace {
 
 constexpr int net6_bits = 48;
-constexpr std::uint32_t burst_per_second_share = 100;  // burst = 1/100 s of the rate; a longer one would cost as much of the steady rate
+constexpr std::uint32_t burst_per_second_share = 200;  // burst = 1/200 s of the rate; it costs as much of the steady rate, and must be longer than the sender sleeps
 constexpr std::size_t nets4 = std::size_t{1} << 24, nets4_bytes = nets4 * sizeof(std::int64_t);
 constexpr std::size_t min_recent = 1u << 12, max_recent = 1u << 22;
 constexpr std::int64_t crowded_wait_us = 1000;  // the table of recent targets has no room for this one just now

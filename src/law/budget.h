@@ -40,7 +40,7 @@ class Budget {
 
  private:
   // GCRA, one instant per bucket: the theoretical arrival time of the next packet, in ns since 1970 (rates above 1 Mpps need the ns).
-  // The burst is 1/100 s of the rate, at least one packet, and the steady rate is lowered by it, so that no window of one second holds more
+  // The burst is 1/200 s of the rate, at least one packet, and the steady rate is lowered by it, so that no window of one second holds more
   // than the cap.
   struct Pace {
     double interval_ns = 0;

@@ -23,7 +23,7 @@ PlanEstimate estimate(const Plan& plan, const law::MandateText& m, const Estimat
   };
   double base = probes / cap;
   add("total", base, fmt::format("{} probes at {:.0f}/s", e.probes, cap));
-  add("pacing", base / delivered_share - base, fmt::format("no second may hold more than the cap: {:.0f} % of it is used", delivered_share * 100));
+  add("pacing", base / delivered_share - base, fmt::format("no second may hold more than the cap: {:.3g} % of it is used", delivered_share * 100));
   double open = plan.kind == "check" ? 0 : probes * input.open_share;
   e.conversations = open * conversations_per_port;
   add("conversations", e.conversations * frames_per_conversation / (cap * delivered_share),

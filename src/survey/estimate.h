@@ -9,7 +9,7 @@
 
 namespace nora::survey {
 
-inline constexpr double delivered_share = 0.95;         // of a cap: a burst of 1/20 s is taken off (0.99 with 1/100 s)
+inline constexpr double delivered_share = 0.995;        // of a cap: the burst of law::Budget, 1/200 s, is taken off
 inline constexpr double turn_around_seconds = 0.02;     // assumed: between the last probe of a segment and the first of the next
 inline constexpr double conversations_per_port = 1.5;   // assumed: until an open port is understood or given up
 

@@ -29,7 +29,7 @@ namespace {
 
 constexpr std::size_t max_deferred = 4096;  // probes of one segment that wait for their target's turn
 constexpr std::size_t max_retries_per_batch = 32;  // so that the walk goes on whatever waits
-constexpr Span round_sleep = Span::ms(5);   // pacing is by sleeping (survey.md section 8)
+constexpr Span round_sleep = Span::ms(2);   // pacing is by sleeping; well below the burst of law::Budget
 constexpr Span burst = Span::ms(10);        // of the pacer
 constexpr Span progress_every = Span::ms(200);
 constexpr Span opt_out_every = Span::seconds(1);
