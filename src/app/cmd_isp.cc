@@ -18,6 +18,7 @@
 #include "isp/returns.h"
 #include "isp/users.h"
 #include "isp/worklist.h"
+#include "law/profile.h"
 
 namespace nora::app {
 namespace {
@@ -32,7 +33,7 @@ struct Options {
   std::string isp, center, name_ja, name_en, phone, page, portal, mail_from, smtp;
   std::vector<std::string> nas;
   std::int64_t guard_ms = 5000, log_error_ms = 0;
-  std::string finding_class, ground, reference, version, by, until;
+  std::string finding_class, ground, reference, version, by, until, law_profile = "jp", law_dir;
   std::string row, reason, scope = "block-in", user, name, base_url;
   std::vector<std::string> roles;
   std::int64_t hours = 24, id = 0;
@@ -157,6 +158,9 @@ Result<int> ground_approve(const Options& o, const Run& run) {
   law::Ground g;
   g.finding_class = o.finding_class;
   NORA_TRY(g.kind, law::parse_ground_kind(o.ground));
+  NORA_TRY(const auto profile, law::LawProfile::load(o.law_dir.empty() ? data_dir() + "/law" : o.law_dir, o.law_profile));
+  if (!profile.allows(g.kind))
+    return fail(Code::refused, fmt::format("the law profile \"{}\" knows no ground of the kind \"{}\"", profile.name, law::name(g.kind)), "lookup_grounds in the profile names those that there are");
   g.reference = o.reference;
   g.version = o.version;
   g.approved_by = o.by;
@@ -418,6 +422,8 @@ void add_isp(CLI::App& root, Run& run) {
   c->add_option("--version", o->version, "version of the terms");
   c->add_option("--by", o->by, "who approves it")->required();
   c->add_option("--until", o->until, "end (RFC 3339; default one year)");
+  c->add_option("--law-profile", o->law_profile, "the country's law: data/law/<name>.toml; a ground that it does not know is refused")->capture_default_str();
+  c->add_option("--law-dir", o->law_dir, "law profiles (default: data/law)");
   c = verb(ground, "list", "Show the grounds", ground_list);
   dir(c)->required();
 

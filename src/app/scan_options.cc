@@ -3,6 +3,7 @@
 #include "app/command.h"
 #include "app/version.h"
 #include "base/files.h"
+#include "survey/targets6.h"
 
 namespace nora::app {
 
@@ -84,7 +85,7 @@ void mandate_flags(CLI::App* c, const ScanOptionsPtr& o) {
 }
 
 void plan_flags(CLI::App* c, const ScanOptionsPtr& o) {
-  c->add_option("--targets6", o->targets6, "file with IPv6 addresses, one a line (an IPv6 range cannot be walked)");
+  c->add_option("--targets6", o->targets6, "IPv6 targets, one a line: an address, or \"2001:db8:1000::/40 delegated 56\" for the router of each delegated prefix");
   c->add_option("--ports", o->ports, "only these ports of the mandate")->delimiter(',');
   c->add_option("--only", o->only, "only these addresses")->delimiter(',');
   c->add_option("--kind", o->kind, "full, remeasure or check")->check(CLI::IsMember({"full", "remeasure", "check"}))->capture_default_str();
@@ -119,23 +120,10 @@ void output_flags(CLI::App* c, const ScanOptionsPtr& o) {
 }
 
 Result<std::vector<Ip>> read_targets6(const std::string& file) {
-  std::vector<Ip> out;
-  if (file.empty()) return out;
+  if (file.empty()) return std::vector<Ip>{};
   NORA_TRY(auto text, read_file(file));
-  std::size_t number = 0;
-  for (std::size_t at = 0; at < text.size();) {
-    auto end = std::min(text.find('\n', at), text.size());
-    auto line = text.substr(at, end - at);
-    at = end + 1;
-    ++number;
-    line = line.substr(0, line.find('#'));
-    line.erase(0, std::min(line.size(), line.find_first_not_of(" \t")));
-    line.erase(line.find_last_not_of(" \t\r") + 1);
-    if (line.empty()) continue;
-    auto ip = Ip::parse(line);
-    if (!ip) return fail(Code::bad_input, file + " line " + std::to_string(number) + ": " + ip.error().what);
-    out.push_back(*ip);
-  }
+  auto out = parse_targets6(text);
+  if (!out) return fail(out.error().code, file + " " + out.error().what, out.error().fix);
   return out;
 }
 

@@ -377,16 +377,16 @@ Result<Summary> EngineRun::run() {
 
 namespace {
 
-// The survey is over, but the store has not taken everything: that is all that is left to do.
-std::optional<Result<Summary>> deliver_the_rest(const EngineOptions& options, const JournalState& s, const Plan& plan, ReplySink* sink, Env env) {
-  if (sink == nullptr) return std::nullopt;
-  auto spool = Spool::open(options.dir);
-  if (!spool) return std::unexpected(spool.error());
+// The survey is over (a run can be killed between its last line and its exit): what the store has not taken is all that is left to do.
+Result<Summary> finished_already(const EngineOptions& options, const JournalState& s, const Plan& plan, ReplySink* sink, Env env) {
+  NORA_TRY(auto spool, Spool::open(options.dir));
   Courier courier(options.dir, sink, env);
-  courier.grew(spool->size());
-  if (auto started = courier.start(); !started) return std::unexpected(started.error());
-  if (courier.waiting_bytes() == 0) return std::nullopt;
-  courier.finish(options.give_up_store, "");
+  courier.grew(spool.size());
+  if (sink != nullptr) {
+    NORA_CHECK(courier.start());
+    courier.finish(options.give_up_store, "");
+  }
+  env.log.info("the survey in " + options.dir.string() + " is finished; nothing more is sent");
   Summary m;
   m.survey = plan.survey;
   m.kind = plan.kind;
@@ -414,10 +414,7 @@ Result<Summary> run_engine(const EngineOptions& options, EngineShared& shared, R
   if (error) return fail(Code::failed, options.dir.string() + ": " + error.message());
   NORA_TRY(auto plan, Plan::load(options.dir));
   NORA_TRY(auto journal, Journal::open(options.dir));
-  if (journal.state().finished) {
-    if (auto delivered = deliver_the_rest(options, journal.state(), plan, sink, env)) return std::move(*delivered);
-    return fail(Code::usage, "the survey in " + options.dir.string() + " is finished", "use another --dir for a new one");
-  }
+  if (journal.state().finished) return finished_already(options, journal.state(), plan, sink, env);
   NORA_TRY(auto spool, Spool::open(options.dir));
   NORA_TRY(auto answered, Answered::open(options.dir));
   EngineRun engine(options, shared, sink, events, stop, env, std::move(plan), std::move(journal), std::move(spool), std::move(answered));

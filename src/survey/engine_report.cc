@@ -124,7 +124,8 @@ Summary EngineRun::finish() {
   m.complete = !failed_ && phase_ == Phase::over;
   auto planned = static_cast<std::int64_t>(plan_.segments());
   for (const auto& [n, segment] : s.segments) {
-    m.sent += segment.frames;
+    auto stopped = open_.find(n);  // in the middle of a segment: what has left counts
+    m.sent += stopped == open_.end() ? segment.frames : std::max(segment.frames, stopped->second.sent);
     m.refused += segment.refused;
     m.segments_here += n < planned && segment.committed;
     if (segment.times > 1) m.repeated_segments += segment.times - 1;

@@ -5,6 +5,7 @@
 #include <set>
 
 #include "survey/plan.h"
+#include "survey/targets6.h"
 #include "survey/test_plan.h"
 
 namespace nora::survey {
@@ -26,6 +27,23 @@ TEST(Space, AProbeThatCarriesACredentialIsNeverPlanned) {
   auto permit = t.mandate.permit({*Ip::parse("203.0.113.7"), 161}, *probe, t.mandate.text().not_before + Span::seconds(1));
   ASSERT_FALSE(permit);
   EXPECT_EQ(permit.error(), law::Refusal::credential_probe);
+}
+
+TEST(Targets6, AddressesAndTheRoutersOfDelegatedPrefixes) {
+  auto list = parse_targets6("2001:db8::7  # a visitor\r\n\n# all\n2001:db8:1000::/54 delegated 56\n2001:db8:1000:200::1\n");
+  ASSERT_TRUE(list) << list.error().text();
+  std::vector<std::string> texts;
+  for (auto ip : *list) texts.push_back(ip.text());
+  EXPECT_EQ(texts, (std::vector<std::string>{"2001:db8::7", "2001:db8:1000::1", "2001:db8:1000:100::1", "2001:db8:1000:200::1", "2001:db8:1000:300::1"})) << "each once";
+  EXPECT_EQ(parse_targets6("2001:db8::/40 delegated 56\n")->size(), 65'536u);
+  EXPECT_EQ(parse_targets6("2001:db8::/48 delegated 48\n")->front().text(), "2001:db8::1");
+  EXPECT_EQ(parse_targets6("2001:db8::/62 delegated 64\n")->back().text(), "2001:db8:0:3::1");
+  for (const char* bad : {"2001:db8::/32\n", "2001:db8::/32 delegated 56\n", "2001:db8::/48 delegated 40\n", "2001:db8::/48 delegated 65\n", "2001::/16 delegated 32\n",
+                          "203.0.113.0/24 delegated 32\n", "2001:db8::1/48 delegated 56\n", "2001:db8::/48 delegated x\n", "2001:db8::/56 delegated\n", "nonsense\n"}) {
+    auto r = parse_targets6(std::string("2001:db8::1\n") + bad);
+    ASSERT_FALSE(r) << bad;
+    EXPECT_NE(r.error().what.find("line 2"), std::string::npos) << bad << r.error().what;
+  }
 }
 
 TEST(Space, ExactlyWhatTheMandateOpens) {
