@@ -401,8 +401,19 @@ Result<Summary> finished_already(const EngineOptions& options, const JournalStat
   m.conversations = s.conversations;
   m.took = s.earlier;
   m.undelivered_bytes = courier.waiting_bytes();
+  m.late = courier.late();
   m.complete = true;
   return m;
+}
+
+// While this node was away the others may have finished the survey that they share: what it had found is offered (and refused where it comes too
+// late), nothing more is sent.
+bool finished_by_others(const EngineOptions& options, const Plan& plan) {
+  if (!options.shared) return false;
+  auto registry = registry::Registry::open(options.shared->store);
+  if (!registry) return false;  // the center is away: joining says so
+  auto survey = registry->survey(plan.survey);
+  return survey && *survey && (*survey)->finished;
 }
 
 }  // namespace
@@ -414,6 +425,10 @@ Result<Summary> run_engine(const EngineOptions& options, EngineShared& shared, R
   if (error) return fail(Code::failed, options.dir.string() + ": " + error.message());
   NORA_TRY(auto plan, Plan::load(options.dir));
   NORA_TRY(auto journal, Journal::open(options.dir));
+  if (!journal.state().finished && journal.state().runs > 0 && finished_by_others(options, plan)) {
+    journal.add({{"ev", "finished"}});
+    NORA_CHECK(journal.flush(true));
+  }
   if (journal.state().finished) return finished_already(options, journal.state(), plan, sink, env);
   NORA_TRY(auto spool, Spool::open(options.dir));
   NORA_TRY(auto answered, Answered::open(options.dir));

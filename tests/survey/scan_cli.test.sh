@@ -73,7 +73,7 @@ expect "twelve pages" 0 "^12$" grep -c '"html_title":"page"' run.ndjson
 expect "closed ports are told" 0 '"unique":24' tail -1 run.ndjson
 expect "nothing left out was asked" 1 "^0$" grep -cE '"ip":"203.0.113.(8|9|10|11)"' run.ndjson
 expect "status" 0 '"state":"finished".*"in_doubt":0' cat status.json
-expect "finished surveys do not run again" 2 "finished" "$nora" scan resume --dir spool
+expect "finished surveys do not run again" 0 "is finished; nothing more is sent" "$nora" scan resume --dir spool
 
 echo "$passed passed, $failed failed"
 [ $failed = 0 ]
