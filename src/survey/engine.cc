@@ -198,7 +198,7 @@ Status EngineRun::step() {
     if (o.sent_all && t >= o.window_over && o.pending <= 0 && visited(o)) NORA_CHECK(commit(o));
   }
   if (phase_ == Phase::draining && open_.empty() && visits_.waiting() == 0 && grabber_.running() == 0 && talking_.empty() && gathers_.empty() &&
-      on_the_way_ == 0)
+      on_the_way_ == 0 && (summary_.send != "live" || live_.proven == live_.sent))
     phase_ = Phase::over;
   return {};
 }

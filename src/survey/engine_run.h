@@ -153,6 +153,7 @@ class EngineRun {
   LiveState live() const;
   Status write_metadata(bool over);
   void give_up(Code code, std::string why);
+  void claim_delivery();
   void check_delivery(const json::Object& wall);
   Summary finish();
   Span now() const { return env_.clock.monotonic(); }
@@ -231,10 +232,12 @@ class EngineRun {
   bool look_begun_ = false;
   // the rest
   std::optional<std::int64_t> wall_base_;
-  struct Live {               // live frames can be lost without a word: what left is held against the wall's counter
-    std::int64_t sent = 0;    // of finished orders, since `passed` was read
-    Instant last{};           // when the last of them was finished
-    std::optional<std::int64_t> passed;  // the wall's counter then
+  struct Live {                // live frames can be lost without a word: what left is held against the wall's counter
+    std::int64_t sent = 0;     // of finished orders, since `passed` was read
+    std::int64_t claimed = 0;  // the part of it that the wall must have counted one second after claimed_at
+    std::int64_t proven = 0;   // the part that it has counted
+    Instant claimed_at{};
+    std::optional<std::int64_t> passed;  // the wall's counter at the beginning
   } live_;
   Summary summary_;
   bool failed_ = false;

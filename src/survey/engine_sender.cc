@@ -173,7 +173,7 @@ Status EngineRun::sender_done(const json::Object& body) {
   auto sent = json::int_or(body, "sent", 0);
   o.sent += sent;
   live_.sent += sent;
-  live_.last = env_.clock.now();
+  if (live_.claimed == live_.proven) claim_delivery();
   o.refused += json::int_or(body, "refused", 0);
   if (auto reasons = json::get_object(body, "reasons"))
     for (const auto& [why, count] : *reasons) o.reasons[std::string(why)] += count.is_int64() ? count.as_int64() : 0;
@@ -279,18 +279,26 @@ void EngineRun::back_off(const std::optional<BackOff::Decision>& decision) {
   if (can("hold") && sender_ > 0) (void)channel_.send({{"op", "hold"}, {"prefix", decision->prefix.text()}, {"for_ms", decision->for_ms}});
 }
 
+void EngineRun::claim_delivery() {
+  live_.claimed = live_.sent;
+  live_.claimed_at = env_.clock.now();
+}
+
 // Live frames: the wall must have counted at least what the sender says has left (conversations come on top).
 void EngineRun::check_delivery(const json::Object& wall) {
   auto counters = json::get_object(wall, "counters");
   auto passed = counters ? json::int_or(*counters, "passed", 0) : 0;
   auto at = json::get_instant(wall, "at");
   if (!live_.passed || passed < *live_.passed) {  // the first look, or a wall that was started again
-    live_ = {0, {}, passed};
+    live_ = {};
+    live_.passed = passed;
     return;
   }
-  if (summary_.send != "live" || live_.sent == 0 || !at || *at - live_.last < wall_counts_within) return;
-  if (auto counted = passed - *live_.passed; counted < live_.sent)
-    give_up(Code::interrupted, "of " + std::to_string(live_.sent) + " live frames the wall counted " + std::to_string(counted) +
+  if (summary_.send != "live" || live_.claimed == live_.proven || !at || *at - live_.claimed_at < wall_counts_within) return;
+  live_.proven = live_.claimed;
+  if (live_.sent > live_.claimed) claim_delivery();
+  if (auto counted = passed - *live_.passed; counted < live_.proven)
+    give_up(Code::interrupted, "of " + std::to_string(live_.proven) + " live frames the wall counted " + std::to_string(counted) +
                                    ": the far end cannot take live frames; resume with --send xdp or --send packet");
 }
 

@@ -262,6 +262,10 @@ std::string_view name(FileState s) {
   }
 }
 
+bool is_plain(std::string_view words) {
+  return std::all_of(words.begin(), words.end(), [](unsigned char c) { return (c >= 0x20 && c < 0x7f) || c == '\r' || c == '\n'; });
+}
+
 std::optional<Key> SurveyFiles::key_at(Instant at) const {
   std::optional<Key> out;
   for (const auto& k : keys)
@@ -321,8 +325,7 @@ json::Object to_json(const WhoDid& a) {
       o["at"] = t.at->text();
       o["probe"] = t.probe;
       o["protocol"] = to_clean_utf8(t.protocol);
-      const bool plain = std::all_of(t.words.begin(), t.words.end(), [](unsigned char c) { return (c >= 0x20 && c < 0x7f) || c == '\r' || c == '\n'; });
-      if (plain) o["words"] = t.words;
+      if (is_plain(t.words)) o["words"] = t.words;
       else o["words_hex"] = to_hex(as_bytes(t.words));
       o["request_bytes"] = t.request_bytes;
     }

@@ -86,6 +86,7 @@ struct Talk {
 Result<std::vector<Talk>> talks_in_spool(const SurveyFiles& survey, Ip ip, Ip own);
 // The words of a conversation as the script has them (script.h).
 std::string first_words(std::string_view probe, Ip ip, std::uint16_t port, Ip own);
+bool is_plain(std::string_view words);  // printable ASCII and line ends: shown as they are; all else in hex
 
 // ---- the bytes of a probe
 struct ProbeBytes {

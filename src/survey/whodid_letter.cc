@@ -95,8 +95,7 @@ void Letter::talks() {
       continue;
     }
     line(static_cast<std::int64_t>(talk.words.size()) == talk.request_bytes ? "talk.words" : "talk.begins");
-    const bool plain = std::all_of(talk.words.begin(), talk.words.end(), [](unsigned char c) { return (c >= 0x20 && c < 0x7f) || c == '\r' || c == '\n'; });
-    if (!plain) {
+    if (!is_plain(talk.words)) {
       out_ += wrapped(to_hex(as_bytes(talk.words)), "      ");
       continue;
     }

@@ -3,17 +3,12 @@
 # from the records, and every packet that it quotes is one that was captured, and the other way round. Proofs, witness, going back, shredding.
 # Usage: complaint.test.sh [BUILD_DIR]. Needs user namespaces, iproute2, python3.
 set -u
+. "$(dirname "$0")/../expect.sh"
 nora=${1:-$(dirname "${NORA_BIN:-build/bin}")}/bin/nora
 nora=$(readlink -f "$nora")
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cd "$work" || exit 1
-passed=0 failed=0
-expect() { # name code regex command…
-  local name=$1 code=$2 regex=$3; shift 3
-  "$@" > out 2>&1; local rc=$?
-  if [ $rc = "$code" ] && grep -qE -- "$regex" out; then passed=$((passed + 1)); else failed=$((failed + 1)); echo "FAILED: $name (code $rc): $(head -c 600 out)"; fi
-}
 "$nora" mandate keygen --name authority.example --out a.key > /dev/null
 "$nora" mandate keygen --name isp1.example/witness --out w.key > /dev/null
 "$nora" mandate roots --threshold 1 --out roots.txt a.key.pub > /dev/null

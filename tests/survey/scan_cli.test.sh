@@ -2,18 +2,13 @@
 # nora scan as a user meets it: what it refuses, with which exit code and sentence, and one run against a page in namespaces of its own.
 # Usage: scan_cli.test.sh [BUILD_DIR]. Needs user namespaces, iproute2, sqlite by way of nora.
 set -u
+. "$(dirname "$0")/../expect.sh"
 nora=${1:-$(dirname "${NORA_BIN:-build/bin}")}/bin/nora
 nora=$(readlink -f "$nora")
 here=$(readlink -f "$(dirname "$0")")
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cd "$work" || exit 1
-passed=0 failed=0
-expect() { # name code regex command…
-  local name=$1 code=$2 regex=$3; shift 3
-  "$@" > out 2>&1; local rc=$?
-  if [ $rc = "$code" ] && grep -qE -- "$regex" out; then passed=$((passed + 1)); else failed=$((failed + 1)); echo "FAILED: $name (code $rc): $(head -c 400 out)"; fi
-}
 draft() { "$nora" mandate new --out "$1" --id test --authority "Test Authority" --legal-basis "Test act" --purpose test --contact test@example \
   --source 192.0.2.10 --range 203.0.113.0/28 --exclude 203.0.113.8/30 --port tcp/80 --port tcp/23 --probe-class P0 --probe-class P1 \
   --rate-total 2000 --rate-per-24 2000 --rate-per-target 50 "${@:2}" > /dev/null && "$nora" mandate sign --key a.key "$1" > /dev/null; }

@@ -1,16 +1,11 @@
 #!/usr/bin/env bash
 # nora mandate and nora audit as a user meets them: exit codes and sentences. Usage: mandate_cli.test.sh [BUILD_DIR].
 set -u
+. "$(dirname "$0")/../expect.sh"
 nora=${1:-$(dirname "${NORA_BIN:-build/bin}")}/bin/nora
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cd "$work" || exit 1
-passed=0 failed=0
-expect() { # name code regex command…
-  local name=$1 code=$2 regex=$3; shift 3
-  "$@" > out 2>&1; local rc=$?
-  if [ $rc = "$code" ] && grep -qE -- "$regex" out; then passed=$((passed + 1)); else failed=$((failed + 1)); echo "FAILED: $name (code $rc): $(head -c 300 out)"; fi
-}
 draft() { "$nora" mandate new --out "$1" --id demo --authority "Example Communications Authority 総務" --legal-basis "Example act, article 18" --purpose "find stray IoT" \
   --contact survey@authority.example --source 192.0.2.10 --source 2001:db8:0:10::10 --range 203.0.113.0/25 --range 198.51.100.0/26 --exclude 203.0.113.96/28 \
   --port udp/53 --port tcp/80 --port tcp/23 --probe-class P0 --probe-class P1 "${@:2}"; }
