@@ -66,13 +66,13 @@ class Keeper {
 
 struct Node {
   std::filesystem::path dir;  // of the survey: mandate, roots; this node's part lies in dir/name
-  std::string name, store;
+  std::string name, store, autonomy;
   std::filesystem::path log() const { return dir / (name + ".log"); }
   std::string said() const { return name + ":\n" + read_file(log()).value_or(""); }
   std::vector<std::string> args(bool opens) const {
     std::vector<std::string> a = {"scan", opens ? "run" : "join", "--mandate", (dir / "mandate.txt").string(), "--roots", (dir / "roots.txt").string(),
                                   "--law-dir", std::string(NORA_SOURCE_DIR) + "/data/law", "--catalogue", std::string(NORA_SOURCE_DIR) + "/data/probes/catalogue.tsv",
-                                  "--dir", (dir / name).string(), "--iface", "eth0", "--store", store, "--no-calibration", "--send", "packet", "--name", name, "--autonomy", "10"};
+                                  "--dir", (dir / name).string(), "--iface", "eth0", "--store", store, "--no-calibration", "--send", "packet", "--name", name, "--autonomy", autonomy};
     if (opens) a.insert(a.end(), {"--nodes", "3", "--answer-window-ms", "100", "--segment-size", std::to_string(small_segment)});
     return a;
   }
@@ -150,42 +150,40 @@ class Nodes : public ::testing::TestWithParam<const char*> {
     if (keeper) keeper->end();
   }
   std::string store(const std::filesystem::path& dir) { return keeper ? keeper->ask('d') : "sqlite:" + (dir / "center.db").string(); }
+  // A world, two nodes, and the first of them at work on a survey that the other may join.
+  void with_nodes(const char* autonomy_s, const std::function<int(World&, Node& a, Node& b, pid_t first)>& body) {
+    auto url = store(fresh.path);
+    ASSERT_FALSE(url.empty());
+    expect_clean(net::in_namespace("true", [&] {
+      World world;
+      CHECK_OR(10, world.make(), "no world");
+      (void)world_mandate(fresh.path, cap_pps, 60);
+      Node a{fresh.path, "a", url, autonomy_s}, b{fresh.path, "b", url, autonomy_s};
+      pid_t first = start(a.args(true), a.log());
+      CHECK_OR(11, opened(url, mandate_hash(fresh.path)), a.said());
+      return body(world, a, b, first);
+    }));
+  }
   std::optional<Keeper> keeper;
   Fresh fresh;
 };
 INSTANTIATE_TEST_SUITE_P(Stores, Nodes, ::testing::Values("sqlite", "postgres"), [](const auto& info) { return std::string(info.param); });
 
 TEST_P(Nodes, TwoShareOneSurveyAndItsCaps) {
-  auto url = store(fresh.path);
-  ASSERT_FALSE(url.empty());
-  expect_clean(net::in_namespace("true", [&] {
-    World world;
-    CHECK_OR(10, world.make(), "no world");
-    (void)world_mandate(fresh.path, cap_pps, 60);
-    Node a{fresh.path, "a", url}, b{fresh.path, "b", url};
-    pid_t first = start(a.args(true), a.log());
-    CHECK_OR(11, opened(url, mandate_hash(fresh.path)), a.said());
+  with_nodes("10", [&](World& world, Node& a, Node& b, pid_t first) {
     pid_t second = start(b.args(false), b.log());
     int rc1 = wait_for(first), rc2 = wait_for(second);
     CHECK_OR(12, rc1 == 0 && rc2 == 0, std::to_string(rc1) + ", " + std::to_string(rc2) + "\n" + a.said() + b.said());
-    if (int wrong = judge_nodes(fresh.path, url, world, 0, a.said() + b.said())) return wrong;
+    if (int wrong = judge_nodes(fresh.path, a.store, world, 0, a.said() + b.said())) return wrong;
     auto here1 = json::int_or(a.summary(), "segments_here", 0), here2 = json::int_or(b.summary(), "segments_here", 0);
     CHECK_OR(13, here1 + here2 == probes / small_segment && here1 >= 2 && here2 >= 2, "segments " + std::to_string(here1) + " and " + std::to_string(here2));
     return 0;
-  }));
+  });
 }
 
 // One node dies in the middle: after its lease the other does its segments. When it comes back, its late results change nothing.
 TEST_P(Nodes, ADeadNodesSegmentsGoToAnother) {
-  auto url = store(fresh.path);
-  ASSERT_FALSE(url.empty());
-  expect_clean(net::in_namespace("true", [&] {
-    World world;
-    CHECK_OR(10, world.make(), "no world");
-    (void)world_mandate(fresh.path, cap_pps, 60);
-    Node a{fresh.path, "a", url}, b{fresh.path, "b", url};
-    pid_t first = start(a.args(true), a.log());
-    CHECK_OR(11, opened(url, mandate_hash(fresh.path)), a.said());
+  with_nodes("10", [&](World& world, Node& a, Node& b, pid_t first) {
     pid_t second = start(b.args(false), b.log());
     for (int i = 0; i < 200 && world.counts->total < 120; ++i) usleep(20'000);
     kill(-first, SIGKILL);
@@ -194,24 +192,16 @@ TEST_P(Nodes, ADeadNodesSegmentsGoToAnother) {
     int rc = wait_for(second);
     CHECK_OR(13, rc == 0, std::to_string(rc) + "\n" + b.said());
     // Twice: at most what the dead one had sent; its segments are asked again as long as a port that it found is not visited.
-    if (int wrong = judge_nodes(fresh.path, url, world, held, b.said())) return wrong;
+    if (int wrong = judge_nodes(fresh.path, a.store, world, held, b.said())) return wrong;
     rc = wait_for(start(a.resume_args(), a.log()));
     CHECK_OR(14, rc == 0, "late: " + std::to_string(rc) + "\n" + a.said());
-    return judge_nodes(fresh.path, url, world, held, a.said());
-  }));
+    return judge_nodes(fresh.path, a.store, world, held, a.said());
+  });
 }
 
 // A node is frozen beyond its leases, another does its work, then it goes on: it must notice, stop, and its results must not count.
 TEST_P(Nodes, AFrozenNodeComesTooLate) {
-  auto url = store(fresh.path);
-  ASSERT_FALSE(url.empty());
-  expect_clean(net::in_namespace("true", [&] {
-    World world;
-    CHECK_OR(10, world.make(), "no world");
-    (void)world_mandate(fresh.path, cap_pps, 60);
-    Node a{fresh.path, "a", url}, b{fresh.path, "b", url};
-    pid_t first = start(a.args(true), a.log());
-    CHECK_OR(11, opened(url, mandate_hash(fresh.path)), a.said());
+  with_nodes("10", [&](World& world, Node& a, Node& b, pid_t first) {
     for (int i = 0; i < 200 && world.counts->total < 60; ++i) usleep(20'000);
     kill(-first, SIGSTOP);
     int rc = wait_for(start(b.args(false), b.log()));
@@ -223,26 +213,14 @@ TEST_P(Nodes, AFrozenNodeComesTooLate) {
     CHECK_OR(14, a.said().find("its lease went to another node") != std::string::npos, a.said());
     // Frozen in the middle of a round the sender may finish that round; no order follows.
     CHECK_OR(15, world.counts->total - before <= 64, "sent after the lease: " + std::to_string(world.counts->total - before));
-    return judge_nodes(fresh.path, url, world, 4 * small_segment, a.said() + b.said());
-  }));
+    return judge_nodes(fresh.path, a.store, world, 4 * small_segment, a.said() + b.said());
+  });
 }
 
 // The store goes away in the middle and comes back: nothing is lost, nothing is doubled.
 TEST_P(Nodes, TheStoreGoesAwayAndComesBack) {
-  auto url = store(fresh.path);
-  ASSERT_FALSE(url.empty());
-  expect_clean(net::in_namespace("true", [&] {
-    World world;
-    CHECK_OR(10, world.make(), "no world");
-    (void)world_mandate(fresh.path, cap_pps, 60);
-    Node a{fresh.path, "a", url}, b{fresh.path, "b", url};
-    auto longer = [](std::vector<std::string> args) {
-      *(std::find(args.begin(), args.end(), "--autonomy") + 1) = "60";
-      return args;
-    };
-    pid_t first = start(longer(a.args(true)), a.log());
-    CHECK_OR(11, opened(url, mandate_hash(fresh.path)), a.said());
-    pid_t second = start(longer(b.args(false)), b.log());
+  with_nodes("60", [&](World& world, Node& a, Node& b, pid_t first) {
+    pid_t second = start(b.args(false), b.log());
     for (int i = 0; i < 200 && world.counts->total < 80; ++i) usleep(20'000);
     auto db = fresh.path / "center.db";
     std::unique_ptr<store::Db> holder;
@@ -252,7 +230,7 @@ TEST_P(Nodes, TheStoreGoesAwayAndComesBack) {
       CHECK_OR(13, keeper->ask('s') == "s", "PostgreSQL did not start again");
     } else {
       // Somebody holds the file for longer than writers wait.
-      auto opened_db = store::Db::open(url);
+      auto opened_db = store::Db::open(a.store);
       holder = std::move(*opened_db);
       CHECK_OR(14, holder->exec("BEGIN EXCLUSIVE"), "no lock");
       usleep(13'000'000);
@@ -262,8 +240,8 @@ TEST_P(Nodes, TheStoreGoesAwayAndComesBack) {
     int rc1 = wait_for(first), rc2 = wait_for(second);
     CHECK_OR(16, rc1 == 0 && rc2 == 0, std::to_string(rc1) + ", " + std::to_string(rc2) + "\n" + a.said() + b.said());
     CHECK_OR(17, (a.said() + b.said()).find("wait in the spool") != std::string::npos, "nobody noticed\n" + a.said() + b.said());
-    return judge_nodes(fresh.path, url, world, 0, a.said() + b.said());
-  }));
+    return judge_nodes(fresh.path, a.store, world, 0, a.said() + b.said());
+  });
 }
 
 }  // namespace
