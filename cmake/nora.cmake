@@ -48,12 +48,13 @@ find_package(PkgConfig REQUIRED)
 find_package(Threads REQUIRED)
 foreach(module sodium=libsodium fmt=fmt sqlite=sqlite3 pq=libpq openssl=openssl pugixml=pugixml pcre2=libpcre2-8
                seccomp=libseccomp capng=libcap-ng nftables=libnftables curl=libcurl gmime=gmime-3.0 spdlog=spdlog simdjson=simdjson xdp=libxdp
-               modbus=libmodbus bpf=libbpf)
+               modbus=libmodbus bpf=libbpf re2=re2)
   string(REPLACE "=" ";" pair ${module})
   list(GET pair 0 name)
   list(GET pair 1 package)
   pkg_check_modules(${name} IMPORTED_TARGET GLOBAL ${package})
 endforeach()
+pkg_check_modules(hs IMPORTED_TARGET GLOBAL libhs)  # Hyperscan: x86 only; without it RE2::Set
 find_library(BOOST_JSON boost_json REQUIRED)
 
 # nora_library(law SOURCES mandate.cc … DEPS net base LIBS PkgConfig::sodium)

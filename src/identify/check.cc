@@ -8,6 +8,24 @@ namespace nora::identify {
 
 namespace {
 std::string shown(const RuleFile& file) { return file.path.empty() ? file.stem : file.path.filename().string(); }
+
+// Attempts without an answer on texts made to provoke them: an example whose middle is repeated, and which then ends wrongly.
+std::uint64_t pumped_limits(const Rule& rule) {
+  constexpr std::size_t pumped_bytes = 2000, max_examples = 3;
+  std::uint64_t limits = 0;
+  Scratch scratch;
+  std::vector<Slice> slices;
+  for (std::size_t i = 0; i < rule.examples.size() && i < max_examples; ++i) {
+    const auto& text = rule.examples[i].text;
+    if (text.size() < 4 || text.size() > pumped_bytes) continue;
+    const auto from = text.size() / 3, length = std::max<std::size_t>(text.size() / 3, 1);
+    std::string pumped = text.substr(0, from);
+    while (pumped.size() < pumped_bytes) pumped += text.substr(from, length);
+    pumped += text.substr(from + length) + "\x01!";  // the tail stays: without its required letters PCRE2 would say no at once
+    if (rule.pattern.match_steps_exceeded(pumped, scratch)) ++limits;
+  }
+  return limits;
+}
 }  // namespace
 
 CheckReport check_rules(const RuleSet& rules) {
@@ -18,7 +36,12 @@ CheckReport check_rules(const RuleSet& rules) {
     for (const auto& rule : file.rules) {
       ++report.rules;
       if (rule.examples.empty()) report.warnings.push_back({shown(file), rule.line, "rule has no example"});
-      if (has_nested_repeat(rule.pattern_text)) report.warnings.push_back({shown(file), rule.line, "repeat inside a repeat: matching may take very long"});
+      if (has_nested_repeat(rule.pattern_text)) report.warnings.push_back({shown(file), rule.line, "repeat inside a repeat: it may backtrack without end, so RE2 matches it"});
+      else if (const auto steps = pumped_limits(rule); steps > 0) report.warnings.push_back({shown(file), rule.line, "backtracks without end on long texts (step limit reached)"});
+      for (const auto& negative : rule.negatives) {
+        ++report.negatives;
+        if (matcher.try_rule(file, rule, negative.text)) report.failures.push_back({shown(file), negative.line, "a text that the rule must not match is matched"});
+      }
       for (const auto& example : rule.examples) {
         ++report.examples;
         const auto bad = [&](std::string what) { report.failures.push_back({shown(file), example.line, std::move(what)}); };
@@ -41,27 +64,30 @@ CheckReport check_rules(const RuleSet& rules) {
   return report;
 }
 
+void for_each_test_text(const RuleFile& file, const std::function<void(const std::string&, int)>& use) {
+  constexpr std::size_t longer_bytes = 150;
+  for (const auto& rule : file.rules) {
+    for (const auto& example : rule.examples) {
+      use(example.text, example.line);
+      // Longer by repeating a letter or digit inside: brackets and anchors stay where they are.
+      const auto at = example.text.find_first_of("abcdefghijklmnopqrstuvwxyz0123456789");
+      if (at == std::string::npos) continue;
+      std::string text = example.text;
+      text.insert(at, longer_bytes, text[at]);
+      use(text, example.line);
+    }
+  }
+}
+
 std::vector<Problem> check_prefilter(const RuleSet& rules, const Prefilter& prefilter) {
   std::vector<Problem> out;
   Matcher slow(rules), fast(rules, &prefilter);
   for (const auto& file : rules.files()) {
-    for (const auto& rule : file.rules) {
-      for (const auto& example : rule.examples) {
-        for (const std::size_t pad : {std::size_t{0}, std::size_t{150}}) {
-          // Longer by repeating a letter or digit inside: brackets and anchors stay where they are.
-          std::string text = example.text;
-          if (pad > 0) {
-            const auto at = text.find_first_of("abcdefghijklmnopqrstuvwxyz0123456789");
-            if (at == std::string::npos) continue;
-            text.insert(at, pad, text[at]);
-          }
-          const auto a = slow.identify_in(file, text), b = fast.identify_in(file, text);
-          const Rule* ra = a ? a->rule : nullptr;
-          const Rule* rb = b ? b->rule : nullptr;
-          if (ra != rb) out.push_back({shown(file), example.line, "prefilter and sequential search differ"});
-        }
-      }
-    }
+    for_each_test_text(file, [&](const std::string& text, int line) {
+      const auto* a = slow.find_in(file, text);
+      const auto* b = fast.find_in(file, text);
+      if ((a == nullptr ? nullptr : a->rule) != (b == nullptr ? nullptr : b->rule)) out.push_back({shown(file), line, "prefilter and sequential search differ"});
+    });
   }
   return out;
 }

@@ -1,6 +1,7 @@
 #include "identify/matcher.h"
 
 #include <algorithm>
+#include <array>
 
 namespace nora::identify {
 
@@ -30,7 +31,11 @@ bool has_high_byte(std::string_view s) {
 
 }  // namespace
 
-Fields Matcher::fields_of(const RuleFile& file, const Rule& rule, std::string_view value, const std::vector<Slice>& slices) {
+// As the reference does it, one field after the other. Needed where a place refers to a text with places, or a capture holds a brace.
+Fields Matcher::step_by_step(const Found& found) {
+  const auto& [file_at, rule_at, mode, value, slices] = found;
+  const RuleFile& file = *file_at;
+  const Rule& rule = *rule_at;
   Fields out;
   out["matched"] = rule.description;
   for (const auto& param : rule.params) {
@@ -63,47 +68,136 @@ Fields Matcher::fields_of(const RuleFile& file, const Rule& rule, std::string_vi
   return out;
 }
 
-std::optional<Match> Matcher::run(const RuleFile& file, const Rule& rule, std::string_view value, Pattern::Mode mode) {
-  switch (rule.pattern.match(value, mode, scratch_, slices_)) {
-    case Pattern::Outcome::miss: return std::nullopt;
-    case Pattern::Outcome::limit: ++counters_.limits; return std::nullopt;
+std::span<const Field> Matcher::fields() {
+  fields_.clear();
+  made_.clear();
+  const auto& plan = found_.rule->plan;
+  const auto capture = [&](const FieldPlan& f, std::string_view& out) {
+    if (f.kind == FieldPlan::Kind::constant) { out = f.value; return true; }
+    const auto& slice = found_.slices[static_cast<std::size_t>(f.group)];
+    if (slice.took_part) { out = found_.value.substr(slice.from, slice.to - slice.from); return true; }
+    out = f.value;
+    return f.has_value;
+  };
+  bool plain = !plan.empty();
+  // Views into made_ are set at the end: it may grow while texts are put together.
+  struct Made { std::size_t field, from, length; };
+  std::array<Made, 32> made;
+  std::size_t made_count = 0;
+  for (std::size_t i = 0; plain && i < plan.size(); ++i) {
+    const auto& f = plan[i];
+    std::string_view value;
+    if (f.kind != FieldPlan::Kind::text) {
+      if (capture(f, value) && !f.hidden) fields_.push_back({f.name, value});
+      continue;
+    }
+    const auto from = made_.size();
+    bool whole = true;
+    for (const auto& piece : f.pieces) {
+      if (piece.field < 0) { made_ += piece.literal; continue; }
+      if (static_cast<std::size_t>(piece.field) < plan.size() && capture(plan[static_cast<std::size_t>(piece.field)], value)) {
+        if (value.find('{') != std::string_view::npos) plain = false;
+        made_ += value;
+      } else if (piece.version) {
+        made_ += '-';  // version unknown, see NISTIR 7695 binding in the docs
+      } else {
+        whole = false;
+      }
+    }
+    if (!whole) {
+      ++counters_.field_errors;  // the reference raises an error here; one field is dropped instead of the whole answer
+      continue;
+    }
+    if (f.hidden) continue;
+    if (made_count == made.size()) { plain = false; break; }
+    made[made_count++] = {fields_.size(), from, made_.size() - from};
+    fields_.push_back({f.name, {}});
+  }
+  if (plain) {
+    for (std::size_t i = 0; i < made_count; ++i) fields_[made[i].field].value = std::string_view(made_).substr(made[i].from, made[i].length);
+    return fields_;
+  }
+  slow_ = step_by_step(found_);
+  fields_.clear();
+  for (const auto& [name, value] : slow_) fields_.push_back({name, value});
+  return fields_;
+}
+
+bool Matcher::run(const RuleFile& file, const Rule& rule, std::string_view value, Pattern::Mode mode) {
+  switch (rule.pattern.match(value, mode, scratch_, found_.slices)) {
+    case Pattern::Outcome::miss: return false;
+    case Pattern::Outcome::limit: ++counters_.limits; return false;
     case Pattern::Outcome::match: break;
   }
-  return Match{&file, &rule, fields_of(file, rule, value, slices_), slices_};
+  found_.file = &file;
+  found_.rule = &rule;
+  found_.mode = mode;
+  found_.value = value;
+  return true;
 }
 
-std::optional<Match> Matcher::identify_in(const RuleFile& file, std::string_view value) {
+// One file in one mode. In UTF mode only rules that may answer otherwise than they did in byte mode are asked.
+bool Matcher::pass(const RuleFile& file, std::string_view value, Pattern::Mode mode) {
+  const auto index = static_cast<std::size_t>(&file - rules_.files().data());
+  if (worker_ && index < rules_.files().size() && file.rules.size() >= min_prefiltered_rules) {
+    candidates_.clear();
+    worker_->candidates(index, value, mode, candidates_);
+    return std::any_of(candidates_.begin(), candidates_.end(), [&](std::uint32_t i) { return run(file, file.rules[i], value, mode); });
+  }
+  return std::any_of(file.rules.begin(), file.rules.end(), [&](const Rule& rule) {
+    return (mode == Pattern::Mode::bytes || rule.pattern.utf_sensitive()) && run(file, rule, value, mode);
+  });
+}
+
+const Found* Matcher::find_in(const RuleFile& file, std::string_view value) {
   value = value.substr(0, max_value_bytes);
   ++counters_.values;
-  const auto index = static_cast<std::size_t>(&file - rules_.files().data());
-  const bool known = index < rules_.files().size();
-  const auto pass = [&](Pattern::Mode mode) -> std::optional<Match> {
-    if (prefilter_ != nullptr && known && mode == Pattern::Mode::bytes) {
-      candidates_.clear();
-      prefilter_->candidates(index, value, candidates_);
-      for (const auto i : candidates_) if (auto m = run(file, file.rules[i], value, mode)) return m;
-      return std::nullopt;
-    }
-    for (const auto& rule : file.rules) if (auto m = run(file, rule, value, mode)) return m;
-    return std::nullopt;
-  };
-  auto found = pass(Pattern::Mode::bytes);
   // Byte mode first (26 binary examples of recog break in UTF mode); a miss on real UTF-8 gets a second try, where "." is a character.
-  if (!found && has_high_byte(value) && is_valid_utf8(value)) found = pass(Pattern::Mode::utf);
-  if (found) ++counters_.matches;
-  return found;
+  const bool hit = pass(file, value, Pattern::Mode::bytes) || (has_high_byte(value) && is_valid_utf8(value) && pass(file, value, Pattern::Mode::utf));
+  if (!hit) return nullptr;
+  ++counters_.matches;
+  return &found_;
 }
 
-std::optional<Match> Matcher::identify(std::string_view key, std::string_view value) {
-  if (!key.empty()) {
-    for (const auto i : rules_.files_of(key)) if (auto m = identify_in(rules_.files()[i], value)) return m;
-    return std::nullopt;
+const Found* Matcher::find_anywhere(std::string_view value) {
+  value = value.substr(0, max_value_bytes);
+  candidates_.clear();
+  utf_candidates_.clear();
+  const bool text = has_high_byte(value) && is_valid_utf8(value);
+  if (!worker_ || !worker_->candidates_of_all(value, Pattern::Mode::bytes, candidates_) ||
+      (text && !worker_->candidates_of_all(value, Pattern::Mode::utf, utf_candidates_))) {
+    for (const auto i : rules_.by_preference()) if (const auto* found = find_in(rules_.files()[i], value)) return found;
+    return nullptr;
   }
-  std::vector<const RuleFile*> order;
-  for (const auto& file : rules_.files()) order.push_back(&file);
-  std::sort(order.begin(), order.end(), [](auto* a, auto* b) { return a->preference != b->preference ? a->preference > b->preference : a < b; });  // same vector: load order
-  for (const auto* file : order) if (auto m = identify_in(*file, value)) return m;
-  return std::nullopt;
+  // File by file in the order of preference, and in each file byte mode before UTF mode, as find_in() would.
+  ++counters_.values;
+  auto a = candidates_.begin();
+  auto b = utf_candidates_.begin();
+  std::uint32_t base = 0;
+  for (const auto i : rules_.by_preference()) {
+    if (a == candidates_.end() && b == utf_candidates_.end()) break;
+    const auto& file = rules_.files()[i];
+    const auto end = base + static_cast<std::uint32_t>(file.rules.size());
+    for (; a != candidates_.end() && *a < end; ++a)
+      if (run(file, file.rules[*a - base], value, Pattern::Mode::bytes)) { ++counters_.matches; return &found_; }
+    for (; b != utf_candidates_.end() && *b < end; ++b)
+      if (run(file, file.rules[*b - base], value, Pattern::Mode::utf)) { ++counters_.matches; return &found_; }
+    base = end;
+  }
+  return nullptr;
+}
+
+const Found* Matcher::find(std::string_view key, std::string_view value) {
+  if (key.empty()) return find_anywhere(value);
+  for (const auto i : rules_.files_of(key)) if (const auto* found = find_in(rules_.files()[i], value)) return found;
+  return nullptr;
+}
+
+std::optional<Match> Matcher::owned(const Found* found) {
+  if (found == nullptr) return std::nullopt;
+  Match out{found->file, found->rule, {}, found->slices};
+  for (const auto& [name, value] : fields()) out.fields.emplace(name, value);
+  return out;
 }
 
 std::vector<Match> Matcher::identify_all(std::string_view key, std::string_view value) {
@@ -114,8 +208,8 @@ std::vector<Match> Matcher::identify_all(std::string_view key, std::string_view 
 
 std::optional<Match> Matcher::try_rule(const RuleFile& file, const Rule& rule, std::string_view value) {
   value = value.substr(0, max_value_bytes);
-  if (auto m = run(file, rule, value, Pattern::Mode::bytes)) return m;
-  if (has_high_byte(value) && is_valid_utf8(value)) return run(file, rule, value, Pattern::Mode::utf);
+  if (run(file, rule, value, Pattern::Mode::bytes)) return owned(&found_);
+  if (has_high_byte(value) && is_valid_utf8(value) && run(file, rule, value, Pattern::Mode::utf)) return owned(&found_);
   return std::nullopt;
 }
 

@@ -1,6 +1,7 @@
 // One recog pattern: Ruby regular expression text, compiled by PCRE2 with JIT so that it matches what the Ruby reference matches.
-// Used by rules (compiles) and matcher (runs). A Pattern is immutable and may be shared; a Scratch belongs to one thread.
-// Limits: max_pattern_bytes, match_limit steps per attempt (a pattern with nested repeats gives up instead of hanging).
+// Used by rules (compiles), prefilter (its text for other engines) and matcher (runs). A Pattern may be shared by threads: what is made on
+// first use (machine code, the UTF form) is made once, under a lock. A Scratch belongs to one thread.
+// Limits: max_pattern_bytes; match_limit steps per attempt, after which RE2, which never backtracks, decides instead.
 #pragma once
 
 #include <cstdint>
@@ -11,13 +12,11 @@
 
 #include "base/result.h"
 
-struct pcre2_real_code_8;
-
 namespace nora::identify {
 
 inline constexpr std::size_t max_pattern_bytes = 16 * 1024;
-// Steps per attempt. The corpus of recog holds one catastrophic pattern, "(.+)*"; 1e6 steps cost it some milliseconds and no match is lost.
-inline constexpr std::uint32_t match_limit = 1'000'000;
+// Steps per attempt. The examples of recog need at most MEASURED; one catastrophic pattern of its corpus, "(.+)*", would take any number.
+inline constexpr std::uint32_t match_limit = 100'000;
 
 // Match data, limits and JIT stack of one thread.
 class Scratch {
@@ -40,23 +39,42 @@ class Pattern {
   enum class Outcome { match, miss, limit };
   enum class Mode { bytes, utf };  // utf only for subjects that are valid UTF-8
 
+  Pattern();
+  ~Pattern();
+  Pattern(Pattern&&) noexcept;
+  Pattern& operator=(Pattern&&) noexcept;
+
   // flags: comma separated recog flags. Errors: bad_input for an unknown flag, a construct that Ruby reads otherwise, or a bad pattern.
   static Result<Pattern> compile(std::string_view ruby, std::string_view flags);
-  // On match `slices` holds group 0 and every capture group.
+  // On match `slices` holds group 0 and every capture group. limit: neither PCRE2 within its steps nor RE2 can tell.
   Outcome match(std::string_view subject, Mode mode, Scratch& scratch, std::vector<Slice>& slices) const;
+  // PCRE2 alone gave up on this subject (byte mode): the pattern backtracks without end.
+  bool match_steps_exceeded(std::string_view subject, Scratch& scratch) const;
   int groups() const { return groups_; }
 
+  // For engines beside PCRE2: the text in PCRE2's dialect (^ and $ are line anchors), and its flags.
+  const std::string& text() const { return text_; }
+  bool dotall() const { return dotall_; }
+  bool caseless() const { return caseless_; }
+  // A subject may match in UTF mode although it does not in byte mode: some atom stands for one character, not for one byte.
+  bool utf_sensitive() const { return utf_sensitive_; }
+
  private:
-  struct Free { void operator()(pcre2_real_code_8* code) const; };
-  std::unique_ptr<pcre2_real_code_8, Free> bytes_, utf_;
+  struct Lazy;
+  std::unique_ptr<Lazy> lazy_;
+  std::string text_;
+  std::uint32_t options_ = 0;
   int groups_ = 0;
-  bool jit_ = false;
+  bool dotall_ = false, caseless_ = false, utf_sensitive_ = false, nested_ = false;
 };
 
 // Ruby text to PCRE2 text: inline (?m) becomes (?s). Errors: bad_input for \h, {,n}, nested or intersected character classes.
 Result<std::string> to_pcre2(std::string_view ruby);
 // True when a repeat without bound stands inside a group that is itself repeated without bound, "(a+)*": time may explode.
 bool has_nested_repeat(std::string_view pattern);
+// True unless every "any character" atom of the pattern (., negated class, \W …) is repeated without bound and no byte beyond ASCII occurs:
+// only then do bytes and characters give the same answer. Errs on the side of true.
+bool may_differ_in_utf(std::string_view pattern, bool caseless);
 bool is_valid_utf8(std::string_view text);
 
 }  // namespace nora::identify

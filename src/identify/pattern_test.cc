@@ -48,13 +48,24 @@ TEST(Pattern, BytesFirstUtfOnAsking) {
   EXPECT_TRUE(hits("^\\x00\\xff", std::string_view("\x00\xff", 2)));
 }
 
-TEST(Pattern, CatastrophicPatternGivesUp) {
-  const auto pattern = Pattern::compile("^(a+)*b$", "");
+TEST(Pattern, CatastrophicPatternIsDecidedByRe2) {
+  const auto pattern = Pattern::compile("^(a+)*(b)$", "");
   ASSERT_TRUE(pattern);
   Scratch scratch;
   std::vector<Slice> slices;
-  EXPECT_EQ(pattern->match(std::string(60, 'a') + "cb", Pattern::Mode::bytes, scratch, slices), Pattern::Outcome::limit);
-  EXPECT_EQ(pattern->match("aaab", Pattern::Mode::bytes, scratch, slices), Pattern::Outcome::match) << "the scratch is usable afterwards";
+  EXPECT_EQ(pattern->match(std::string(60, 'a') + "cb", Pattern::Mode::bytes, scratch, slices), Pattern::Outcome::miss);
+  EXPECT_EQ(pattern->match("x\naaab", Pattern::Mode::bytes, scratch, slices), Pattern::Outcome::match);
+  ASSERT_EQ(slices.size(), 3u);
+  EXPECT_EQ(slices[2].from, 5u);
+  EXPECT_TRUE(slices[2].took_part);
+}
+
+TEST(Pattern, WhatNoEngineDecidesIsALimit) {
+  const auto pattern = Pattern::compile("^(a|aa)+(?=b)c?\\1$", "");  // a back-reference is beyond RE2
+  ASSERT_TRUE(pattern);
+  Scratch scratch;
+  std::vector<Slice> slices;
+  EXPECT_EQ(pattern->match(std::string(200, 'a') + "b-", Pattern::Mode::bytes, scratch, slices), Pattern::Outcome::limit);
 }
 
 TEST(Pattern, NestedRepeatIsSeen) {

@@ -109,14 +109,21 @@ TEST(Rules, CheckFindsWhatIsWrong) {
   EXPECT_EQ(report.equal, 1u);
 }
 
-TEST(Rules, APrefilterThatLosesAMatchIsRefused) {
-  const auto rules = one(R"x(<fingerprint pattern="^X \(([^)]+)\)$"><example>X (abc)</example></fingerprint>)x");
-  struct All : Prefilter { void candidates(std::size_t, std::string_view, std::vector<std::uint32_t>& out) const override { out.push_back(0); } };
-  struct Lossy : Prefilter {  // like the known bug: long values are lost
-    void candidates(std::size_t, std::string_view value, std::vector<std::uint32_t>& out) const override { if (value.size() < 100) out.push_back(0); }
-  };
-  EXPECT_TRUE(check_prefilter(rules, All{}).empty());
-  EXPECT_FALSE(check_prefilter(rules, Lossy{}).empty());
+TEST(Rules, ATextThatARuleMustNotMatchIsAFailure) {
+  const auto rules = one(R"x(<fingerprint pattern="^Box"><example>Box 1</example><nora:not>Boxer</nora:not><nora:not>A Box</nora:not></fingerprint>)x");
+  const auto report = check_rules(rules);
+  EXPECT_EQ(report.negatives, 2u);
+  ASSERT_EQ(report.failures.size(), 1u);
+  EXPECT_NE(report.failures[0].what.find("must not"), std::string::npos);
+}
+
+TEST(Rules, APatternThatBacktracksWithoutEndIsNamed) {
+  const auto rules = one(R"x(<fingerprint pattern="^a(?:b|bb|bbb)+(?:b|bb)+c$"><example>abbbbbbbbbbbc</example></fingerprint>
+    <fingerprint pattern="^ab+d$"><example>abbbbd</example></fingerprint>)x");
+  const auto report = check_rules(rules);
+  ASSERT_EQ(report.warnings.size(), 1u);
+  EXPECT_EQ(report.warnings[0].line, 1);
+  EXPECT_NE(report.warnings[0].what.find("backtracks"), std::string::npos);
 }
 
 TEST(Rules, VersionNamesTheContent) {
