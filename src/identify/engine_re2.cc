@@ -37,16 +37,16 @@ class Engine : public ScanEngine {
  public:
   std::string name() const override { return "RE2::Set"; }
   bool all_in_one() const override { return false; }  // the automaton of 4657 rules outgrows any memory; by file it stays small
-  Result<std::unique_ptr<ScanDatabase>> compile(std::span<const Expression> expressions, Pattern::Mode mode) const override {
+  Result<std::unique_ptr<ScanDatabase>> compile(std::span<const Expression> expressions) const override {
     auto out = std::make_unique<Database>();
     RE2::Options options(RE2::Quiet);
-    if (mode == Pattern::Mode::bytes) options.set_encoding(RE2::Options::EncodingLatin1);
+    options.set_encoding(RE2::Options::EncodingLatin1);
     options.set_max_mem(max_set_bytes);
     out->set = std::make_unique<RE2::Set>(options, RE2::UNANCHORED);
     for (const auto& e : expressions) {
-      const auto text = fmt::format("(?m{}{}){}", e.pattern->dotall() ? "s" : "", e.pattern->caseless() ? "i" : "", e.pattern->text());
+      const auto text = fmt::format("(?m{}{}){}", e.dotall ? "s" : "", e.caseless ? "i" : "", e.text);
       std::string why;
-      if (out->set->Add(text, &why) >= 0) out->numbers.push_back(e.number);
+      if (!e.text.empty() && out->set->Add(text, &why) >= 0) out->numbers.push_back(e.number);
       else out->always.push_back(e.number);
     }
     if (out->numbers.empty()) out->set.reset();

@@ -14,7 +14,11 @@
 
 namespace nora::identify {
 
-struct Expression { const Pattern* pattern = nullptr; std::uint32_t number = 0; };  // number: reported when it may match
+struct Expression {
+  std::string text;           // PCRE2's dialect, byte mode, line anchors; empty: a candidate for every text
+  bool dotall = false, caseless = false;
+  std::uint32_t number = 0;   // reported when it may match
+};
 
 class ScanScratch { public: virtual ~ScanScratch() = default; };
 
@@ -31,7 +35,7 @@ class ScanEngine {
   virtual ~ScanEngine() = default;
   virtual std::string name() const = 0;     // with version and what of the CPU the compiled form depends on
   virtual bool all_in_one() const = 0;      // one database of thousands of rules is worth while
-  virtual Result<std::unique_ptr<ScanDatabase>> compile(std::span<const Expression> expressions, Pattern::Mode mode) const = 0;
+  virtual Result<std::unique_ptr<ScanDatabase>> compile(std::span<const Expression> expressions) const = 0;
   virtual Result<std::unique_ptr<ScanDatabase>> restore(ByteView kept) const = 0;
   virtual std::unique_ptr<ScanScratch> scratch_for(std::span<const ScanDatabase* const> databases) const = 0;
 };

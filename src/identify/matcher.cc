@@ -161,27 +161,24 @@ const Found* Matcher::find_in(const RuleFile& file, std::string_view value) {
 
 const Found* Matcher::find_anywhere(std::string_view value) {
   value = value.substr(0, max_value_bytes);
-  candidates_.clear();
-  utf_candidates_.clear();
-  const bool text = has_high_byte(value) && is_valid_utf8(value);
-  if (!worker_ || !worker_->candidates_of_all(value, Pattern::Mode::bytes, candidates_) ||
-      (text && !worker_->candidates_of_all(value, Pattern::Mode::utf, utf_candidates_))) {
+  std::vector<std::uint32_t>& hits = anywhere_;
+  hits.clear();
+  if (!worker_ || !worker_->candidates_of_all(value, hits)) {
     for (const auto i : rules_.by_preference()) if (const auto* found = find_in(rules_.files()[i], value)) return found;
     return nullptr;
   }
   // File by file in the order of preference, and in each file byte mode before UTF mode, as find_in() would.
+  const bool text = has_high_byte(value) && is_valid_utf8(value);
   ++counters_.values;
-  auto a = candidates_.begin();
-  auto b = utf_candidates_.begin();
+  auto at = hits.begin();
   std::uint32_t base = 0;
   for (const auto i : rules_.by_preference()) {
-    if (a == candidates_.end() && b == utf_candidates_.end()) break;
+    if (at == hits.end() && !text) break;
     const auto& file = rules_.files()[i];
     const auto end = base + static_cast<std::uint32_t>(file.rules.size());
-    for (; a != candidates_.end() && *a < end; ++a)
-      if (run(file, file.rules[*a - base], value, Pattern::Mode::bytes)) { ++counters_.matches; return &found_; }
-    for (; b != utf_candidates_.end() && *b < end; ++b)
-      if (run(file, file.rules[*b - base], value, Pattern::Mode::utf)) { ++counters_.matches; return &found_; }
+    for (; at != hits.end() && *at < end; ++at)
+      if (run(file, file.rules[*at - base], value, Pattern::Mode::bytes)) { ++counters_.matches; return &found_; }
+    if (text && pass(file, value, Pattern::Mode::utf)) { ++counters_.matches; return &found_; }
     base = end;
   }
   return nullptr;

@@ -72,7 +72,7 @@ class Matcher {
   std::unique_ptr<Prefilter::Worker> worker_;
   Scratch scratch_;
   Found found_;
-  std::vector<std::uint32_t> candidates_, utf_candidates_;
+  std::vector<std::uint32_t> candidates_, anywhere_;
   std::vector<Field> fields_;
   std::string made_;       // values that were put together, behind the views of fields_
   Fields slow_;            // the same, for answers made step by step

@@ -127,7 +127,7 @@ Result<Pattern> Pattern::compile(std::string_view ruby, std::string_view flag_te
   pcre2_pattern_info(code, PCRE2_INFO_CAPTURECOUNT, &groups);
   if (groups > 31) return fail(Code::bad_input, "more than 31 capture groups");
   p.groups_ = static_cast<int>(groups);
-  p.utf_sensitive_ = may_differ_in_utf(p.text_, p.caseless_);
+  p.widened_ = widened_for_utf(p.text_);
   p.nested_ = has_nested_repeat(p.text_);
   return p;
 }
@@ -268,37 +268,62 @@ bool has_nested_repeat(std::string_view p) {
   return false;
 }
 
-bool may_differ_in_utf(std::string_view p, bool caseless) {
-  const auto unbounded = [&](std::size_t next) { return next < p.size() && (p[next] == '*' || p[next] == '+'); };
-  for (std::size_t i = 0; i < p.size(); ++i) {
+std::optional<std::string> widened_for_utf(std::string_view p) {
+  constexpr std::string_view one_character = "{1,4}";  // bytes of a character in UTF-8
+  std::string out;
+  // Behind an atom that stands for any one character: its repeat, counted in bytes.
+  const auto repeat = [&](std::size_t& i) {
+    if (i >= p.size()) { out += one_character; return; }
+    if (p[i] == '*' || p[i] == '+') { out += p[i++]; return; }
+    if (p[i] == '?') { out += "{0,4}"; ++i; return; }
+    const auto end = p[i] == '{' ? p.find('}', i) : std::string_view::npos;
+    const auto digits = end == std::string_view::npos ? std::string_view{} : p.substr(i + 1, end - i - 1);
+    if (digits.empty() || digits.find_first_not_of("0123456789,") != std::string_view::npos || digits.front() == ',') { out += one_character; return; }
+    out += '{';
+    out += digits.substr(0, digits.find(','));
+    out += ",}";
+    i = end + 1;
+  };
+  for (std::size_t i = 0; i < p.size();) {
     const char c = p[i];
-    if (static_cast<unsigned char>(c) >= 0x80) return true;
+    if (static_cast<unsigned char>(c) >= 0x80) return std::nullopt;
     if (c == '\\') {
       const char e = i + 1 < p.size() ? p[i + 1] : '\\';
-      ++i;
-      if (std::string_view("xuNoXRpP").find(e) != std::string_view::npos) return true;
-      if (std::string_view("WSDVH").find(e) != std::string_view::npos && !unbounded(i + 1)) return true;
+      if (std::string_view("xuNoXRpP0").find(e) != std::string_view::npos) return std::nullopt;
+      out += p.substr(i, 2);
+      i += 2;
+      if (std::string_view("WSDVH").find(e) != std::string_view::npos) repeat(i);
     } else if (c == '.') {
-      if (!unbounded(i + 1)) return true;
+      out += p[i++];
+      repeat(i);
     } else if (c == '[') {
-      const bool negated = i + 1 < p.size() && p[i + 1] == '^';
-      std::size_t end = i + (negated ? 2 : 1);
+      bool inverse = i + 1 < p.size() && p[i + 1] == '^';
+      std::size_t end = i + (inverse ? 2 : 1);
       if (end < p.size() && p[end] == ']') ++end;
-      bool inverse = negated;
       while (end < p.size() && p[end] != ']') {
-        if (static_cast<unsigned char>(p[end]) >= 0x80) return true;
+        if (static_cast<unsigned char>(p[end]) >= 0x80) return std::nullopt;
+        if (p[end] == '[' && end + 1 < p.size() && p[end + 1] == ':') {
+          if (end + 2 < p.size() && p[end + 2] == '^') inverse = true;
+          end = p.find(":]", end);
+          if (end == std::string_view::npos) return std::nullopt;
+          end += 2;
+          continue;
+        }
         if (p[end] == '\\' && end + 1 < p.size()) {
           ++end;
-          if (std::string_view("xuNopP").find(p[end]) != std::string_view::npos) return true;
+          if (std::string_view("xuNopP0").find(p[end]) != std::string_view::npos) return std::nullopt;
           if (std::string_view("WSDVH").find(p[end]) != std::string_view::npos) inverse = true;
         }
         ++end;
       }
-      if (inverse && !unbounded(end + 1)) return true;
-      i = end;
+      out += p.substr(i, end + 1 - i);
+      i = end + 1;
+      if (inverse) repeat(i);
+    } else {
+      out += p[i++];
     }
   }
-  return caseless && p.find_first_of("kKsS") != std::string_view::npos;  // U+212A and U+017F fold to them
+  return out;
 }
 
 bool is_valid_utf8(std::string_view s) {

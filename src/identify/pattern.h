@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -57,7 +58,8 @@ class Pattern {
   bool dotall() const { return dotall_; }
   bool caseless() const { return caseless_; }
   // A subject may match in UTF mode although it does not in byte mode: some atom stands for one character, not for one byte.
-  bool utf_sensitive() const { return utf_sensitive_; }
+  bool utf_sensitive() const { return !widened_ || *widened_ != text_; }
+  const std::optional<std::string>& widened() const { return widened_; }  // widened_for_utf()
 
  private:
   struct Lazy;
@@ -65,16 +67,17 @@ class Pattern {
   std::string text_;
   std::uint32_t options_ = 0;
   int groups_ = 0;
-  bool dotall_ = false, caseless_ = false, utf_sensitive_ = false, nested_ = false;
+  std::optional<std::string> widened_;
+  bool dotall_ = false, caseless_ = false, nested_ = false;
 };
 
 // Ruby text to PCRE2 text: inline (?m) becomes (?s). Errors: bad_input for \h, {,n}, nested or intersected character classes.
 Result<std::string> to_pcre2(std::string_view ruby);
 // True when a repeat without bound stands inside a group that is itself repeated without bound, "(a+)*": time may explode.
 bool has_nested_repeat(std::string_view pattern);
-// True unless every "any character" atom of the pattern (., negated class, \W …) is repeated without bound and no byte beyond ASCII occurs:
-// only then do bytes and characters give the same answer. Errs on the side of true.
-bool may_differ_in_utf(std::string_view pattern, bool caseless);
+// A pattern for byte mode that matches at least where this one matches in UTF mode: each atom that stands for one character (., negated class,
+// \W …) may take the bytes of one. Equal to the pattern: both modes give the same answer. nullopt: cannot be said (\x, \p, characters beyond ASCII).
+std::optional<std::string> widened_for_utf(std::string_view pattern);
 bool is_valid_utf8(std::string_view text);
 
 }  // namespace nora::identify

@@ -68,6 +68,15 @@ TEST(Pattern, WhatNoEngineDecidesIsALimit) {
   EXPECT_EQ(pattern->match(std::string(200, 'a') + "b-", Pattern::Mode::bytes, scratch, slices), Pattern::Outcome::limit);
 }
 
+TEST(Pattern, WidenedForUtfTakesTheBytesOfACharacter) {
+  EXPECT_EQ(widened_for_utf("^a.b$"), "^a.{1,4}b$");
+  EXPECT_EQ(widened_for_utf("[^ ]{1,512}x.?\\S{3}.*[^)]+"), "[^ ]{1,}x.{0,4}\\S{3,}.*[^)]+");
+  EXPECT_EQ(widened_for_utf("\\.[.][a-z]{2}(?:x|.)+"), "\\.[.][a-z]{2}(?:x|.{1,4})+");
+  EXPECT_EQ(widened_for_utf("^[\\d.]+ (\\w+)$"), "^[\\d.]+ (\\w+)$") << "the same in both modes";
+  EXPECT_EQ(widened_for_utf("\\x{e9}"), std::nullopt);
+  EXPECT_EQ(widened_for_utf("\xc3\xa9"), std::nullopt);
+}
+
 TEST(Pattern, NestedRepeatIsSeen) {
   for (const auto* text : {"(.+)*", "^(a+)+$", "(?:[^x]+)*", "x(\\d+)*y"}) EXPECT_TRUE(has_nested_repeat(text)) << text;
   for (const auto* text : {"(?:\\.[0-9]+)*", "(a+)", "[(+)*]+", "\\(a+\\)*", "(ab+)?", "(?:, [^,]+)*"}) EXPECT_FALSE(has_nested_repeat(text)) << text;

@@ -28,8 +28,8 @@ class Prefilter {
     // Rules of one file (index in RuleSet::files()) that may match, ascending. A superset: more is slow, less is a lost device.
     // Mode utf: only rules that may match although they did not in byte mode.
     virtual void candidates(std::size_t file, std::string_view value, Pattern::Mode mode, std::vector<std::uint32_t>& rules) = 0;
-    // The same over all files, numbered through in the order of by_preference(). False: not prepared for that (unknown_keys not set, or the engine is RE2).
-    virtual bool candidates_of_all(std::string_view value, Pattern::Mode mode, std::vector<std::uint32_t>& rules) = 0;
+    // Byte mode over all files, numbered through in the order of by_preference(). False: not prepared for that (unknown_keys not set, or the engine is RE2).
+    virtual bool candidates_of_all(std::string_view value, std::vector<std::uint32_t>& rules) = 0;
   };
   virtual ~Prefilter() = default;
   virtual std::unique_ptr<Worker> worker() const = 0;

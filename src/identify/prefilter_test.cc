@@ -182,7 +182,7 @@ TEST(Prefilter, OneThatLosesAMatchIsFound) {
       std::size_t n;
       explicit Work(std::size_t from) : n(from) {}
       void candidates(std::size_t, std::string_view value, Pattern::Mode, std::vector<std::uint32_t>& out) override { if (value.size() < n) out.push_back(0); }
-      bool candidates_of_all(std::string_view, Pattern::Mode, std::vector<std::uint32_t>&) override { return false; }
+      bool candidates_of_all(std::string_view, std::vector<std::uint32_t>&) override { return false; }
     };
     std::unique_ptr<Worker> worker() const override { return std::make_unique<Work>(loses_from); }
     std::string engine() const override { return "fake"; }
