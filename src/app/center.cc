@@ -22,7 +22,7 @@ std::string Center::store_url() const { return options_.store.empty() ? "sqlite:
 std::string Center::onsite_url() const { return options_.onsite_store.empty() ? "sqlite:" + (dir() / "onsite.db").string() : options_.onsite_store; }
 fs::path Center::audit_dir() const { return options_.audit.empty() ? dir() / "audit" : fs::path(options_.audit); }
 flow::KnowledgeDirs Center::knowledge_dirs() const {
-  return {options_.data.empty() ? fs::path(data_dir()) : fs::path(options_.data), {}, options_.rules.empty() ? dir() / "rules" : fs::path(options_.rules)};
+  return {options_.data.empty() ? fs::path(data_dir()) : fs::path(options_.data), {}, options_.rules.empty() ? dir() / "rules" : fs::path(options_.rules), cache_dir()};
 }
 
 Result<const SigningKey*> Center::key() {
@@ -93,6 +93,7 @@ Result<flow::Pipeline*> Center::pipeline() {
     NORA_TRY(auto* site, onsite());
     flow::PipelineOptions options;
     options.onsite = site;
+    options.store = store_url();
     options.reverse_name = reverse_names(dir() / "rdns.tsv");
     pipeline_ = std::make_unique<flow::Pipeline>(env_, *reg, *cases_book, *prefixes, std::move(known), std::move(options));
   }

@@ -164,8 +164,9 @@ Result<int> serve(Env env, bool json, const Options& o) {
 
   auto dirs = center.knowledge_dirs();
   dirs.rules.assign(o.rules.begin(), o.rules.end());
+  dirs.compile = true;
   NORA_TRY(auto first, flow::Knowledge::load(dirs));
-  for (const auto& problem : first->rules.problems()) env.log.warn(problem.text());
+  for (const auto& message : first->messages) env.log.warn(message);
   CurrentKnowledge knowledge(env, dirs, first);
   auto current = [&knowledge] { return knowledge.get(); };
 

@@ -26,6 +26,8 @@ inline CLI::App* with_json(CLI::App* command, Run& run) {
 
 // Where installed data lives: $NORA_DATA, else the source tree's data/ beside the build, else /usr/share/nora.
 std::string data_dir();
+// Where what can be made again is kept (compiled rules): NORA_CACHE, systemd's CACHE_DIRECTORY, XDG_CACHE_HOME or ~/.cache; empty: nowhere.
+std::string cache_dir();
 // Folder of the running program, for its siblings nora-sender, nora-parse, nora-wall.
 std::string program_dir();
 

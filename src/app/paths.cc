@@ -18,4 +18,13 @@ std::string data_dir() {
   return "/usr/share/nora";
 }
 
+std::string cache_dir() {
+  const auto set = [](const char* name) -> std::string { const char* v = std::getenv(name); return v == nullptr ? "" : v; };
+  if (auto own = set("NORA_CACHE"); !own.empty()) return own;
+  if (auto service = set("CACHE_DIRECTORY"); !service.empty()) return service;  // systemd
+  if (auto xdg = set("XDG_CACHE_HOME"); !xdg.empty()) return xdg + "/nora";
+  const auto home = set("HOME");
+  return home.empty() ? "" : home + "/.cache/nora";
+}
+
 }  // namespace nora::app

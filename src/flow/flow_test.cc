@@ -1,4 +1,5 @@
 // The whole way of a reply on the faces of the demo's devices: identify, device, exposure, finding, case, and back to "fixed". On both stores.
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -6,9 +7,11 @@
 #include <set>
 
 #include "base/escape.h"
+#include "base/files.h"
 #include "flow/naming.h"
 #include "flow/pipeline.h"
 #include "identify/testdata/faces.h"
+#include "registry/reply_scan.h"
 #include "registry/views.h"
 #include "store/testing/both_stores.h"
 
@@ -492,6 +495,67 @@ TEST_P(FlowOnBoth, NamingAClusterIdentifiesTheWholeHistoryAtOnce) {
   ASSERT_TRUE(naming.undo(found->at(0).key, "analyst1"));
   EXPECT_EQ(registry::count_clusters(*registry)->at(0).count, 4);
   std::filesystem::remove_all(dir);
+}
+
+// change_rules() touches only what a changed rule matches; the result is that of identifying everything from nothing.
+TEST_P(FlowOnBoth, ChangedRulesGiveWhatAllNewWorkWouldGive) {
+  const auto dir = std::filesystem::path(::testing::TempDir()) / ("nora_changed_" + std::to_string(::getpid()) + "_" + GetParam());
+  std::filesystem::remove_all(dir);
+  const KnowledgeDirs dirs{std::string(NORA_SOURCE_DIR) + "/data", {}, dir};
+  pipeline->use(*Knowledge::load(dirs));
+  for (const auto& f : faces()) see(f.device);
+  run();
+  const auto identities = [&] {
+    std::vector<std::string> out;
+    for (const auto& d : *registry->all_devices(0, 1000)) out.push_back(std::to_string(d.id) + " " + d.identity.display() + " " + d.identity.firmware.value + " " + d.cluster);
+    return out;
+  };
+  const auto write = [&](std::string_view name, std::string_view body) {
+    ASSERT_TRUE(replace_file(dir / (std::string(name) + ".xml"), "<fingerprints matches=\"html_title\" preference=\"0.99\">" + std::string(body) + "</fingerprints>"));
+  };
+  const auto rule = [](std::string_view pattern, std::string_view product) {
+    return fmt::format(R"(<fingerprint pattern="{}"><description>{}</description><param pos="0" name="hw.vendor" value="Own"/><param pos="0" name="hw.product" value="{}"/></fingerprint>)", pattern, product, product);
+  };
+  const auto original = identities();
+  std::vector<std::function<void()>> changes = {
+      [&] { write("a", rule("^ELECOM", "A")); },                              // a rule comes
+      [&] { write("a", rule("^ELECOM", "A") + rule("Network Camera$", "B")); },
+      [&] { write("a", rule("Network Camera$", "B") + rule("a", "C")); },      // one goes, one comes
+      [&] { write("a", rule("a", "C") + rule("Network Camera$", "B")); },      // another order
+      [&] { write("b", rule("^.$", "D")); },
+      [&] { std::filesystem::remove(dir / "a.xml"); std::filesystem::remove(dir / "b.xml"); },
+  };
+  for (std::size_t i = 0; i < changes.size(); ++i) {
+    changes[i]();
+    auto counts = pipeline->change_rules(*Knowledge::load(dirs));
+    ASSERT_TRUE(counts) << counts.error().text();
+    EXPECT_GT(counts->replies_seen, 20);
+    if (i == 0) { EXPECT_LT(counts->replies_again, 5); }
+    const auto quick = identities();
+    ASSERT_TRUE(db->write("DELETE FROM identification"));
+    pipeline->use(*Knowledge::load(dirs));  // another object: nothing is remembered
+    ASSERT_TRUE(pipeline->reassess_all());
+    EXPECT_EQ(quick, identities()) << "change " << i;
+  }
+  EXPECT_EQ(identities(), original);
+  std::filesystem::remove_all(dir);
+}
+
+// Two processes make the same change: the second finds it made, and nothing is lost.
+TEST_P(FlowOnBoth, TheSameRuleChangeByTwoProcesses) {
+  ASSERT_TRUE(registry->put_identification(Hash{1}, "v1", "[1]"));
+  const auto kept = [&](const char* version) { return registry->identification(Hash{1}, version).value().value_or("none"); };
+  ASSERT_TRUE(registry::move_identifications(*db, "v1", "v2", t0));
+  EXPECT_EQ(kept("v2"), "[1]");
+  EXPECT_EQ(kept("v1"), "none");
+  ASSERT_TRUE(registry::move_identifications(*db, "v1", "v2", t0 + Span::seconds(1)));
+  EXPECT_EQ(kept("v2"), "[1]");
+  ASSERT_TRUE(registry->put_identification(Hash{1}, "v2", "[2]"));
+  ASSERT_TRUE(registry::move_identifications(*db, "v2", "v1", t0 + Span::seconds(2)));  // undone
+  EXPECT_EQ(kept("v1"), "[2]");
+  EXPECT_EQ(kept("v2"), "none");
+  ASSERT_TRUE(registry::move_identifications(*db, "v2", "v1", t0 + Span::seconds(3)));
+  EXPECT_EQ(kept("v1"), "[2]");
 }
 
 }  // namespace

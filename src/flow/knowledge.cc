@@ -13,6 +13,15 @@ Result<std::shared_ptr<const Knowledge>> Knowledge::load(const KnowledgeDirs& di
     rule_dirs.push_back(dirs.operator_rules);
   }
   NORA_TRY(out->rules, identify::RuleSet::load(rule_dirs));
+  for (const auto& problem : out->rules.problems()) out->messages.push_back(problem.text());
+  if (!dirs.cache.empty()) {
+    identify::PrefilterOptions options;
+    options.cache = dirs.cache;
+    options.only_cached = !dirs.compile || out->rules.rule_count() < min_compiled_rules;
+    auto prefilter = identify::make_prefilter(out->rules, options, out->messages);
+    if (prefilter) out->prefilter = std::move(*prefilter);
+    else if (prefilter.error().code != Code::not_found) out->messages.push_back("rules are matched one by one: " + prefilter.error().what);
+  }
   NORA_TRY(out->exposures, expose::Rules::load(dirs.data / "exposures"));
   NORA_TRY(out->products, expose::Knowledge::load(dirs.data / "products", dirs.data / "advice"));
   out->version = out->rules.version();

@@ -9,7 +9,7 @@
 
 #include "expose/knowledge.h"
 #include "expose/rules.h"
-#include "identify/rules.h"
+#include "identify/prefilter.h"
 
 namespace nora::flow {
 
@@ -17,10 +17,16 @@ struct KnowledgeDirs {
   std::filesystem::path data;                             // fingerprints/ exposures/ products/ advice/
   std::vector<std::filesystem::path> rules;               // further fingerprint directories
   std::filesystem::path operator_rules;                   // where named clusters go; made when missing; loaded too
+  std::filesystem::path cache{};                          // where compiled rules are kept; empty: rules are matched one by one
+  bool compile = false;                                   // may spend seconds on compiling many rules; else only what is kept is used
 };
+// Fewer rules than that are matched one by one while nothing is kept: compiling them would take longer than it saves.
+inline constexpr std::size_t min_compiled_rules = 2000;
 
 struct Knowledge {
   identify::RuleSet rules;
+  std::unique_ptr<const identify::Prefilter> prefilter;   // of these rules; none: one by one
+  std::vector<std::string> messages;                      // what an operator should know of the load: rules left out, an engine refused
   expose::Rules exposures;
   expose::Knowledge products;
   std::string version;                                    // of the fingerprints: memo key of identifications

@@ -84,8 +84,7 @@ Result<std::vector<Proposal>> Naming::proposals(std::string_view cluster) {
 
 Status Naming::reload() {
   NORA_TRY(auto fresh, Knowledge::load(dirs_));
-  pipeline_.use(std::move(fresh));
-  NORA_CHECK(pipeline_.reassess_all());
+  NORA_CHECK(pipeline_.change_rules(std::move(fresh)));
   return {};
 }
 

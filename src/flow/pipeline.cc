@@ -25,6 +25,8 @@ void PipelineCounts::add(const PipelineCounts& o) {
   findings_withdrawn += o.findings_withdrawn;
   cases_new += o.cases_new;
   cases_fixed += o.cases_fixed;
+  replies_seen += o.replies_seen;
+  replies_again += o.replies_again;
   sightings_joined += o.sightings_joined;
   more = o.more;
 }
@@ -41,7 +43,7 @@ void Pipeline::use(std::shared_ptr<const Knowledge> knowledge) {
   parts_->matcher.reset();
   parts_->cache.clear();
   parts_->knowledge = std::move(knowledge);
-  parts_->matcher = std::make_unique<identify::Matcher>(parts_->knowledge->rules);
+  parts_->matcher = std::make_unique<identify::Matcher>(parts_->knowledge->rules, parts_->knowledge->prefilter.get());
 }
 const Knowledge& Pipeline::knowledge() const { return *parts_->knowledge; }
 
@@ -167,12 +169,18 @@ Result<PipelineCounts> Pipeline::reassess(Ip ip) {
 
 Result<PipelineCounts> Pipeline::reassess_all() {
   auto& p = *parts_;
-  p.counts = {};
   NORA_TRY(auto rows, p.registry.db().query("SELECT DISTINCT ip FROM device_endpoint ORDER BY ip"));
+  std::set<Ip> addresses;
+  for (const auto& r : rows) addresses.insert(r[0].ip());
+  return reassess_these(addresses);
+}
+
+Result<PipelineCounts> Pipeline::reassess_these(const std::set<Ip>& addresses) {
+  auto& p = *parts_;
+  p.counts = {};
   p.rules_changed = true;
   Status done;
-  for (const auto& r : rows) {
-    const auto ip = r[0].ip();
+  for (const Ip ip : addresses) {
     done = in_turn(p.registry, [&] { return p.assess(ip); });
     if (!done) break;
   }

@@ -6,6 +6,7 @@
 
 #include <functional>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -32,11 +33,13 @@ struct PipelineOptions {
   cases::OnSite* onsite = nullptr;               // store of the on-site contacts; none: cases open without clues
   int min_looks = 2;                             // S1 VALIDATED: a TCP conversation is two (SYN answered, then the talk), a datagram one
   std::string basis = "mandate";                 // stands in each case event
+  std::string store;                             // URL of the registry, so that a rule change reads it with several connections; empty: one
 };
 
 struct PipelineCounts {
   std::int64_t addresses = 0, devices_new = 0, findings_new = 0, findings_seen = 0, findings_fixed = 0, findings_reopened = 0,
                findings_withdrawn = 0, cases_new = 0, cases_fixed = 0, sightings_joined = 0;
+  std::int64_t replies_seen = 0, replies_again = 0;  // change_rules: distinct replies looked at, and identified again
   bool more = false;  // process_new: the round was full, call again
   void add(const PipelineCounts& other);
 };
@@ -50,7 +53,10 @@ class Pipeline {
   // What came since the last call: observations, outcomes, sightings. Bounded per call; call again while `more`.
   Result<PipelineCounts> process_new();
   Result<PipelineCounts> reassess(Ip ip);          // one address, now (after a self-check)
-  Result<PipelineCounts> reassess_all();           // every address with a device (after a rules change)
+  Result<PipelineCounts> reassess_all();           // every address with a device (other exposure rules)
+  // Other rules, visible in the registry when this returns: only replies that a changed rule matches are identified again, and only their
+  // addresses thought through anew.
+  Result<PipelineCounts> change_rules(std::shared_ptr<const Knowledge> after);
   void use(std::shared_ptr<const Knowledge> knowledge);
   const Knowledge& knowledge() const;
   // Every device with what its services said, for clusters and naming.
@@ -58,6 +64,7 @@ class Pipeline {
 
  private:
   Status tell_onsite();
+  Result<PipelineCounts> reassess_these(const std::set<Ip>& addresses);
   struct Parts;
   std::unique_ptr<Parts> parts_;
 };

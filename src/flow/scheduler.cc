@@ -82,8 +82,7 @@ Result<PipelineCounts> Scheduler::work(SchedulerParts& parts, const SchedulerOpt
   const auto now = parts.env.clock.now();
   const auto knowledge = parts.knowledge();
   if (knowledge.get() != &pipeline.knowledge()) {
-    pipeline.use(knowledge);
-    NORA_TRY(const auto again, pipeline.reassess_all());
+    NORA_TRY(const auto again, pipeline.change_rules(knowledge));
     all.add(again);
   }
   for (int i = 0; i < rounds_at_once; ++i) {
@@ -125,6 +124,7 @@ struct Scheduler::State {
             onsite.emplace(std::move(store));
             parts.pipeline.onsite = &*onsite;
           }
+          parts.pipeline.store = options.store;
           pipeline.emplace(parts.env, *registry, *book, parts.routes, parts.knowledge(), parts.pipeline);
         }
         NORA_TRY([[maybe_unused]] const auto counts, Scheduler::work(parts, options, *registry, *pipeline, *book));

@@ -272,15 +272,16 @@ Status Registry::set_progress(std::string_view name, std::int64_t value) {
 }
 
 Result<std::optional<std::string>> Registry::identification(const Hash& reply, std::string_view rules_version) {
-  NORA_TRY(auto rows, db_->query("SELECT statements FROM identification WHERE reply_hash = ? AND rules_version = ?", {reply, rules_version}));
+  NORA_TRY(auto rows, db_->query("SELECT statements FROM identification WHERE reply_hash = ? AND rules_version = coalesce((SELECT label FROM rules_label WHERE version = ?), ?)",
+                                 {reply, rules_version, rules_version}));
   if (rows.empty()) return std::optional<std::string>{};
   return std::optional<std::string>(rows[0][0].str());
 }
 
 Status Registry::put_identification(const Hash& reply, std::string_view rules_version, std::string_view statements) {
-  NORA_CHECK(db_->exec("INSERT INTO identification (reply_hash, rules_version, statements) VALUES (?, ?, ?) "
+  NORA_CHECK(db_->exec("INSERT INTO identification (reply_hash, rules_version, statements) VALUES (?, coalesce((SELECT label FROM rules_label WHERE version = ?), ?), ?) "
                        "ON CONFLICT (reply_hash, rules_version) DO UPDATE SET statements = excluded.statements",
-                       {reply, rules_version, statements}));
+                       {reply, rules_version, rules_version, statements}));
   return {};
 }
 

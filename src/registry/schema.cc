@@ -126,6 +126,10 @@ CREATE TABLE rate_share (
   mandate {blob} NOT NULL, holder text NOT NULL, pps bigint NOT NULL, per_24_pps bigint NOT NULL, lease_until bigint NOT NULL,
   PRIMARY KEY (mandate, holder)))";
 
+// Under which label the identifications of a rules version are kept (reply_scan.h); a version without a row: under its own name.
+constexpr std::string_view rules_labels = R"(
+CREATE TABLE rules_label (version text PRIMARY KEY, label text NOT NULL, at bigint NOT NULL))";
+
 }  // namespace
 
 const std::vector<store::Migration>& migrations() {
@@ -136,6 +140,7 @@ const std::vector<store::Migration>& migrations() {
       {4, "jobs", work},
       {5, "keys of devices", device_keys},
       {6, "scan nodes", scan_nodes},
+      {7, "labels of rules versions", rules_labels},
   };
   return all;
 }
