@@ -149,13 +149,14 @@ Answer cluster_page(Context& c) {
     if (f.count == devices.size()) marks.push_back(f.value);
   }
   std::vector<Html> cards;
+  const auto makers = makers_of(c.parts.knowledge);
   for (const auto& d : devices) {
     if (cards.size() >= examples) break;
     for (const auto& r : replies) {
       if (r.device != d.device.id || r.reply.bytes.empty()) continue;
       auto label = fmt::format("{}:{}/{} {}", r.where.ip.text(), r.where.port.value, name(r.where.proto), r.reply.protocol);
       cards.push_back(e::div(cls("card soft"), e::p(cls("s"), e::a(cls("mono"), href(c.view.url(host_path(r.where.ip))), r.where.ip.text()), " · ", fmt::format("{}/{} {}", r.where.port.value, name(r.where.proto), r.reply.protocol)),
-                             banner(label, r.reply, parts_with(r.reply, marks))));
+                             banner(label, r.reply, parts_with(r.reply, marks), makers)));
       break;
     }
   }

@@ -218,6 +218,7 @@ Answer host_page(Context& c) {
   auto rules = c.parts.rules ? c.parts.rules() : nullptr;
   std::optional<identify::Matcher> matcher;
   if (rules) matcher.emplace(*rules);
+  const auto makers = makers_of(c.parts.knowledge);
   std::vector<Html> banners;
   std::vector<std::pair<std::string, Hash>> shown;  // one banner per port and reply, the newest
   for (const auto& o : seen) {
@@ -228,7 +229,7 @@ Answer host_page(Context& c) {
     auto marks = matcher ? matched_parts(*matcher, o.reply) : std::vector<ByteRange>{};
     auto title = fmt::format("{} {} · {}", place, o.reply.protocol, when_text(c.view, o.seen.where.at));
     banners.push_back(e::details(http::flag("open", banners.empty()), e::summary(title),
-                                 e::div(banner(title, o.reply, marks),
+                                 e::div(banner(title, o.reply, marks, makers),
                                         e::p(cls("s m"), c.t("desk.banner.about", {{"probe", o.seen.probe}, {"segment", o.seen.segment}, {"bytes", group_digits(o.seen.reply_bytes)},
                                                                                    {"hash", to_hex(o.seen.reply_hash).substr(0, 16)}})))));
   }
@@ -269,7 +270,11 @@ Answer device_page(Context& c) {
   for (const auto& j : joins) likely.push_back(e::li(j.because));
   const expose::Product* product = c.parts.knowledge ? c.parts.knowledge->product_of(device->identity) : nullptr;
   Html support;
-  if (product != nullptr)
+  const expose::SupportEnd* line = c.parts.knowledge && (product == nullptr || product->support_end.empty()) ? c.parts.knowledge->support_end_of(device->identity) : nullptr;
+  if (line != nullptr && !line->end_of_support.empty())
+    support = e::p(c.t("desk.support_end"), ": ", line->end_of_support == "ended" ? c.t("desk.support_ended") : line->end_of_support,
+                   line->verified ? Html{} : http::join(" ", pill("n", c.t("desk.not_verified"))));
+  else if (product != nullptr)
     support = e::p(c.t("desk.support_end"), ": ", product->support_end.empty() ? c.t("desk.unknown") : product->support_end == "ended" ? c.t("desk.support_ended") : product->support_end,
                    product->verified ? Html{} : http::join(" ", pill("n", c.t("desk.not_verified"))));
   auto main = http::join(e::p(cls("crumb"), link(c.view, "/devices", c.t("desk.nav.devices")), " › ", c.t("desk.device.number", {{"id", std::to_string(id)}})), e::h1(title),
