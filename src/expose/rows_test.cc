@@ -127,6 +127,7 @@ TEST(Rows, TheNewConditionsHoldAndDoNotHold) {
   EXPECT_TRUE(one("snmp", {}, 161).empty());
   EXPECT_EQ(one("rtsp", {{"rtsp.status", "200"}, {"rtsp.public", "OPTIONS, DESCRIBE"}}, 554), std::set<std::string>{"rtsp-reachable"});
   EXPECT_EQ(one("rtsp", {{"rtsp.status", "200"}, {"rtsp.public", "OPTIONS"}, {"rtsp.describe_status", "200"}}, 554), std::set<std::string>{"open-rtsp"});
+  EXPECT_EQ(one("rtsp", {{"rtsp.status", "200"}, {"rtsp.public", "OPTIONS"}, {"rtsp.describe_status", "401"}}, 554), std::set<std::string>{"rtsp-protected"}) << "the owner did the first step";
   EXPECT_TRUE(one("rtsp", {{"rtsp.status", "401"}, {"rtsp.public", "OPTIONS"}}, 554).empty());
   EXPECT_EQ(one("http", {{"http.status", "200"}, {"http.live_view", "1"}}, 80), std::set<std::string>{"camera-live-view"});
   EXPECT_TRUE(one("http", {{"http.status", "401"}, {"http.live_view", "1"}}, 80).empty());
