@@ -120,7 +120,7 @@ Result<int> fixers(const Options& o, Run& run) {
       continue;
     }
     fmt::print("{:<9} {:<24} {:<20} {} at {} sites: {} open, {} fixed (at most {}, {})\n", name(c.fixer), to_terminal(c.who.empty() ? "?" : c.who), c.rule,
-               to_terminal(c.product.empty() ? "several products" : c.product), c.sites, c.open, c.fixed, before.open, before.date);
+               to_terminal(!c.product.empty() ? c.product : c.fixer == flow::Fixer::maker ? "a product without a name" : "several products"), c.sites, c.open, c.fixed, before.open, before.date);
     fmt::print("          {}\n", to_terminal(c.why));
     if (o.request) fmt::print("          {}\n", to_terminal(request));
   }

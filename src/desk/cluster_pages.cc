@@ -9,6 +9,7 @@
 #include "desk/charts.h"
 #include "desk/pages.h"
 #include "desk/queries.h"
+#include "identify/personal.h"
 
 namespace nora::desk {
 namespace {
@@ -143,13 +144,14 @@ Answer cluster_page(Context& c) {
   auto features = shared_features(replies);
   Table t{c.t("desk.cluster.shared"), {c.t("desk.col.feature"), c.t("desk.col.value"), ">" + c.t("desk.col.in_cluster")}, {}};
   std::vector<std::string> marks;
+  const auto makers = makers_of(c.parts.knowledge);
   for (const auto& [feature, f] : features) {
-    auto value = f.value.size() > max_value_shown ? f.value.substr(0, max_value_shown) + "…" : f.value;
+    const auto named = identify::without_names(f.value, makers);
+    auto value = named.size() > max_value_shown ? named.substr(0, max_value_shown) + "…" : named;
     t.rows.push_back({e::span(cls("mono"), feature), e::span(cls("mono"), value), http::text(percent(static_cast<std::int64_t>(f.count), static_cast<std::int64_t>(devices.size())))});
     if (f.count == devices.size()) marks.push_back(f.value);
   }
   std::vector<Html> cards;
-  const auto makers = makers_of(c.parts.knowledge);
   for (const auto& d : devices) {
     if (cards.size() >= examples) break;
     for (const auto& r : replies) {

@@ -7,6 +7,7 @@
 #include "desk/charts.h"
 #include "desk/pages.h"
 #include "desk/queries.h"
+#include "identify/personal.h"
 
 namespace nora::desk {
 namespace {
@@ -57,10 +58,11 @@ Html findings_section(const Context& c, const std::vector<registry::StoredFindin
   Table t{c.t("desk.findings.title"),
           {c.t("desk.col.finding"), c.t("desk.col.pattern"), c.t("desk.col.severity"), c.t("desk.col.address"), c.t("desk.col.first_seen"), c.t("desk.col.last_seen"), c.t("desk.col.state"), c.t("desk.col.evidence")},
           {}};
+  const auto makers = makers_of(c.parts.knowledge);
   for (const auto& s : findings) {
     const auto& f = s.finding;
     std::vector<Html> lines;
-    for (const auto& line : f.evidence) lines.push_back(e::li(line));
+    for (const auto& line : f.evidence) lines.push_back(e::li(identify::without_names(line, makers)));
     if (f.amplification) lines.push_back(e::li(c.t("desk.amplification", {{"factor", fmt::format("{:.1f}", *f.amplification)}})));
     t.rows.push_back({http::text(rule_title(c.view, f.rule)), http::text(pattern_words(c.view, f.pattern)), http::text(severity_word(c.view, f.severity)),
                       e::span(cls("mono"), fmt::format("{} {}", f.where.ip.text(), service(f.where.port, f.where.proto))), when(c.view, f.first_seen), when(c.view, f.last_seen),
