@@ -1,10 +1,12 @@
-// `nora case list|show|move|causes`: what people work on. cases/case_book does the work.
+// `nora case list|show|move|causes|fixers`: what people work on. cases/case_book and flow/root_causes do the work.
 #include <fmt/format.h>
 
 #include <memory>
 
 #include "app/center.h"
 #include "base/escape.h"
+#include "base/messages.h"
+#include "flow/root_causes.h"
 
 namespace nora::app {
 namespace {
@@ -13,7 +15,9 @@ struct Options {
   CenterOptions center;
   cases::CaseFilter filter;
   std::int64_t id = 0;
-  std::string to, by, reason;
+  std::string to, by, reason, lang = "ja";
+  flow::CauseOptions causes;
+  bool request = false;
 };
 
 void print(const json::Object& o) { fmt::print("{}\n", json::text(o)); }
@@ -93,6 +97,37 @@ Result<int> causes(const Options& o, Run& run) {
   return 0;
 }
 
+// Who can fix many at once, with the request to each and what came of it.
+Result<int> fixers(const Options& o, Run& run) {
+  Center center(o.center, run.env);
+  NORA_TRY(auto* registry, center.registry());
+  NORA_TRY(const auto* routes, center.routes());
+  NORA_TRY(const auto knowledge, flow::Knowledge::load(center.knowledge_dirs()));
+  NORA_TRY(const Lang lang, parse_lang(o.lang));
+  NORA_TRY(const auto messages, Messages::load(data_dir() + "/messages"));
+  NORA_TRY(const auto found, flow::root_causes(*registry, *routes, *knowledge, o.causes));
+  for (const auto& c : found.causes) {
+    const auto before = c.before();
+    const auto request = flow::request_text(c, messages, lang);
+    if (run.json) {
+      json::Array isps, ids, days;
+      for (const auto& i : c.isps) isps.emplace_back(i);
+      for (const auto id : c.findings) ids.emplace_back(id);
+      for (const auto& d : c.days) days.push_back(json::Object{{"date", d.date}, {"open", d.open}});
+      print({{"key", c.key}, {"fixer", std::string(name(c.fixer))}, {"who", to_clean_utf8(c.who)}, {"rule", c.rule}, {"vendor", to_clean_utf8(c.vendor)},
+             {"product", to_clean_utf8(c.product)}, {"firmware", to_clean_utf8(c.firmware)}, {"why", c.why}, {"sites", c.sites}, {"open", c.open}, {"fixed", c.fixed},
+             {"before", before.open}, {"before_date", before.date}, {"isps", isps}, {"findings", ids}, {"days", days}, {"request", request}});
+      continue;
+    }
+    fmt::print("{:<9} {:<24} {:<20} {} at {} sites: {} open, {} fixed (at most {}, {})\n", name(c.fixer), to_terminal(c.who.empty() ? "?" : c.who), c.rule,
+               to_terminal(!c.product.empty() ? c.product : c.fixer == flow::Fixer::maker ? "a product without a name" : "several products"), c.sites, c.open, c.fixed, before.open, before.date);
+    fmt::print("          {}\n", to_terminal(c.why));
+    if (o.request) fmt::print("          {}\n", to_terminal(request));
+  }
+  if (!found.complete) fmt::print(stderr, "more findings than {}: the groups are not complete\n", flow::max_cause_findings);
+  return 0;
+}
+
 }  // namespace
 
 void add_case(CLI::App& root, Run& run) {
@@ -124,6 +159,11 @@ void add_case(CLI::App& root, Run& run) {
   m->add_option("--reason", o->reason, "why; stands in the history")->required();
   auto* c = verb("causes", "active cases by root cause, largest first", causes);
   c->footer("--json: {root_cause, cases}");
+  auto* x = verb("fixers", "one fix, thousands of homes: who can fix many findings at once (maker, provider, installer), and the effect by days", fixers);
+  x->add_option("--min-sites", o->causes.min_sites, "fewer addresses are not a group")->capture_default_str()->check(CLI::Range(2, 1'000'000));
+  x->add_flag("--request", o->request, "print the request to each; it names no address");
+  x->add_option("--lang", o->lang, "of the request: ja, easy or en")->capture_default_str();
+  x->footer("--json: {key, fixer, who, rule, vendor, product, firmware, why, sites, open, fixed, before, before_date, isps[], findings[], days[] of {date, open}, request}");
 }
 
 }  // namespace nora::app

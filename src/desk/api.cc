@@ -4,8 +4,10 @@
 #include <fmt/core.h>
 
 #include "cases/metrics.h"
+#include "desk/banner.h"
 #include "desk/pages.h"
 #include "desk/queries.h"
+#include "identify/personal.h"
 
 namespace nora::desk {
 namespace {
@@ -64,13 +66,14 @@ Answer api_findings(Context& c) {
   NORA_CHECK(c.disclose("api_findings", {{"query", http::encode_form(c.request.query)}}));
   NORA_TRY(auto found, registry::find_findings(c.registry, filter));
   std::string body;
+  const auto makers = makers_of(c.parts.knowledge);
   for (const auto& r : found) {
     const auto& f = r.stored.finding;
     json::Object o{{"id", f.id}, {"device", f.device}, {"case", r.stored.case_id}, {"rule", f.rule}, {"pattern", std::string(1, static_cast<char>(f.pattern))}, {"severity", std::string(registry::name(f.severity))},
                    {"rsit", f.rsit}, {"ip", f.where.ip.text()}, {"port", f.where.port.value}, {"proto", std::string(name(f.where.proto))}, {"at", f.where.at.text()}, {"first_seen", f.first_seen.text()},
                    {"last_seen", f.last_seen.text()}, {"state", f.state}, {"segment", r.stored.segment}, {"seen_segments", r.stored.seen_segments}, {"isp", r.isp}, {"case_state", r.case_state}, {"cluster", r.cluster}};
     json::Array evidence;
-    for (const auto& line : f.evidence) evidence.emplace_back(clean(line));
+    for (const auto& line : f.evidence) evidence.emplace_back(clean(identify::without_names(line, makers)));
     o["evidence"] = std::move(evidence);
     o["identity"] = identity_json(r.identity);
     if (f.amplification) o["amplification"] = *f.amplification;

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "identify/personal.h"
+
 namespace nora::desk {
 namespace {
 
@@ -82,23 +84,49 @@ std::vector<ByteRange> parts_with(const registry::Reply& reply, const std::vecto
   return merged(std::move(ranges));
 }
 
-Html banner(std::string_view label, const registry::Reply& reply, const std::vector<ByteRange>& marks) {
+std::vector<std::string> makers_of(const expose::Knowledge* knowledge) {
+  std::vector<std::string> out;
+  if (knowledge == nullptr) return out;
+  for (const auto& p : knowledge->products())
+    if (p.vendor.size() >= 3 && std::find(out.begin(), out.end(), p.vendor) == out.end()) out.push_back(p.vendor);
+  return out;
+}
+
+Html banner(std::string_view label, const registry::Reply& reply, const std::vector<ByteRange>& marks, const std::vector<std::string>& makers) {
   auto raw = as_text(reply.bytes).substr(0, max_shown_bytes);
   auto region = [&](const Html& content) {
     return e::pre(attr("tabindex", "0"), attr("role", "group"), attr("aria-label", label), content,
                   raw.size() < reply.bytes.size() ? fmt::format("\n… {} / {} B", raw.size(), reply.bytes.size()) : std::string());
   };
-  if (!mostly_text(raw)) return region(http::text(hex_lines(raw)));
+  // Read a little further than what is shown: a name that is cut at the end is still a name.
+  const auto personal = identify::personal_parts(as_text(reply.bytes).substr(0, max_shown_bytes + identify::max_label_value_bytes), makers);
+  if (!mostly_text(raw)) {
+    std::string hidden(raw);
+    for (const auto& p : personal)
+      for (auto i = p.from; i < std::min(p.to, hidden.size()); ++i) hidden[i] = '*';
+    return region(http::text(hex_lines(hidden)));
+  }
   std::vector<Html> parts;
+  // Plain text between two marks, without what is personal. A mark that touches a personal part is not drawn: the mask wins.
+  const auto plain = [&](std::size_t from, std::size_t to) {
+    for (const auto& p : personal) {
+      if (p.to <= from || p.from >= to) continue;
+      if (p.from > from) parts.push_back(http::text(without_cr(raw.substr(from, p.from - from))));
+      parts.push_back(e::span(attr("class", "masked"), attr("title", std::string(name(p.kind))), std::string(identify::mask)));
+      from = std::min(p.to, to);
+    }
+    if (from < to) parts.push_back(http::text(without_cr(raw.substr(from, to - from))));
+  };
   std::size_t at = 0;
   for (auto [from, to] : marks) {
     if (from >= raw.size()) break;
     to = std::min(to, raw.size());
-    parts.push_back(http::text(without_cr(raw.substr(at, from - at))));
+    if (std::any_of(personal.begin(), personal.end(), [&, f = from, t = to](const auto& p) { return p.from < t && f < p.to; })) continue;
+    plain(at, from);
     parts.push_back(e::mark(without_cr(raw.substr(from, to - from))));
     at = to;
   }
-  parts.push_back(http::text(without_cr(raw.substr(at))));
+  plain(at, raw.size());
   return region(http::join(parts));
 }
 

@@ -9,6 +9,7 @@
 #include "desk/charts.h"
 #include "desk/pages.h"
 #include "desk/queries.h"
+#include "identify/personal.h"
 
 namespace nora::desk {
 namespace {
@@ -143,8 +144,10 @@ Answer cluster_page(Context& c) {
   auto features = shared_features(replies);
   Table t{c.t("desk.cluster.shared"), {c.t("desk.col.feature"), c.t("desk.col.value"), ">" + c.t("desk.col.in_cluster")}, {}};
   std::vector<std::string> marks;
+  const auto makers = makers_of(c.parts.knowledge);
   for (const auto& [feature, f] : features) {
-    auto value = f.value.size() > max_value_shown ? f.value.substr(0, max_value_shown) + "…" : f.value;
+    const auto named = identify::without_names(f.value, makers);
+    auto value = named.size() > max_value_shown ? named.substr(0, max_value_shown) + "…" : named;
     t.rows.push_back({e::span(cls("mono"), feature), e::span(cls("mono"), value), http::text(percent(static_cast<std::int64_t>(f.count), static_cast<std::int64_t>(devices.size())))});
     if (f.count == devices.size()) marks.push_back(f.value);
   }
@@ -155,7 +158,7 @@ Answer cluster_page(Context& c) {
       if (r.device != d.device.id || r.reply.bytes.empty()) continue;
       auto label = fmt::format("{}:{}/{} {}", r.where.ip.text(), r.where.port.value, name(r.where.proto), r.reply.protocol);
       cards.push_back(e::div(cls("card soft"), e::p(cls("s"), e::a(cls("mono"), href(c.view.url(host_path(r.where.ip))), r.where.ip.text()), " · ", fmt::format("{}/{} {}", r.where.port.value, name(r.where.proto), r.reply.protocol)),
-                             banner(label, r.reply, parts_with(r.reply, marks))));
+                             banner(label, r.reply, parts_with(r.reply, marks), makers)));
       break;
     }
   }

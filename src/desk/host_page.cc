@@ -7,6 +7,7 @@
 #include "desk/charts.h"
 #include "desk/pages.h"
 #include "desk/queries.h"
+#include "identify/personal.h"
 
 namespace nora::desk {
 namespace {
@@ -57,10 +58,11 @@ Html findings_section(const Context& c, const std::vector<registry::StoredFindin
   Table t{c.t("desk.findings.title"),
           {c.t("desk.col.finding"), c.t("desk.col.pattern"), c.t("desk.col.severity"), c.t("desk.col.address"), c.t("desk.col.first_seen"), c.t("desk.col.last_seen"), c.t("desk.col.state"), c.t("desk.col.evidence")},
           {}};
+  const auto makers = makers_of(c.parts.knowledge);
   for (const auto& s : findings) {
     const auto& f = s.finding;
     std::vector<Html> lines;
-    for (const auto& line : f.evidence) lines.push_back(e::li(line));
+    for (const auto& line : f.evidence) lines.push_back(e::li(identify::without_names(line, makers)));
     if (f.amplification) lines.push_back(e::li(c.t("desk.amplification", {{"factor", fmt::format("{:.1f}", *f.amplification)}})));
     t.rows.push_back({http::text(rule_title(c.view, f.rule)), http::text(pattern_words(c.view, f.pattern)), http::text(severity_word(c.view, f.severity)),
                       e::span(cls("mono"), fmt::format("{} {}", f.where.ip.text(), service(f.where.port, f.where.proto))), when(c.view, f.first_seen), when(c.view, f.last_seen),
@@ -218,6 +220,7 @@ Answer host_page(Context& c) {
   auto rules = c.parts.rules ? c.parts.rules() : nullptr;
   std::optional<identify::Matcher> matcher;
   if (rules) matcher.emplace(*rules);
+  const auto makers = makers_of(c.parts.knowledge);
   std::vector<Html> banners;
   std::vector<std::pair<std::string, Hash>> shown;  // one banner per port and reply, the newest
   for (const auto& o : seen) {
@@ -228,7 +231,7 @@ Answer host_page(Context& c) {
     auto marks = matcher ? matched_parts(*matcher, o.reply) : std::vector<ByteRange>{};
     auto title = fmt::format("{} {} · {}", place, o.reply.protocol, when_text(c.view, o.seen.where.at));
     banners.push_back(e::details(http::flag("open", banners.empty()), e::summary(title),
-                                 e::div(banner(title, o.reply, marks),
+                                 e::div(banner(title, o.reply, marks, makers),
                                         e::p(cls("s m"), c.t("desk.banner.about", {{"probe", o.seen.probe}, {"segment", o.seen.segment}, {"bytes", group_digits(o.seen.reply_bytes)},
                                                                                    {"hash", to_hex(o.seen.reply_hash).substr(0, 16)}})))));
   }
@@ -269,7 +272,11 @@ Answer device_page(Context& c) {
   for (const auto& j : joins) likely.push_back(e::li(j.because));
   const expose::Product* product = c.parts.knowledge ? c.parts.knowledge->product_of(device->identity) : nullptr;
   Html support;
-  if (product != nullptr)
+  const expose::SupportEnd* line = c.parts.knowledge && (product == nullptr || product->support_end.empty()) ? c.parts.knowledge->support_end_of(device->identity) : nullptr;
+  if (line != nullptr && !line->end_of_support.empty())
+    support = e::p(c.t("desk.support_end"), ": ", line->end_of_support == "ended" ? c.t("desk.support_ended") : line->end_of_support,
+                   line->verified ? Html{} : http::join(" ", pill("n", c.t("desk.not_verified"))));
+  else if (product != nullptr)
     support = e::p(c.t("desk.support_end"), ": ", product->support_end.empty() ? c.t("desk.unknown") : product->support_end == "ended" ? c.t("desk.support_ended") : product->support_end,
                    product->verified ? Html{} : http::join(" ", pill("n", c.t("desk.not_verified"))));
   auto main = http::join(e::p(cls("crumb"), link(c.view, "/devices", c.t("desk.nav.devices")), " › ", c.t("desk.device.number", {{"id", std::to_string(id)}})), e::h1(title),

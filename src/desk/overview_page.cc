@@ -108,9 +108,12 @@ Html products_section(const Context& c, const Overview& o) {
       identity.vendor = {p.vendor, 1.0, {}};
       identity.product = {p.product, 1.0, {}};
       identity.type = {p.type, 1.0, {}};
-      if (const auto* known = c.parts.knowledge->product_of(identity); known != nullptr && !known->support_end.empty())
-        support = known->support_end == "ended" || known->support_end < c.view.now.date() ? pill("bad", c.t("desk.support.ended_at", {{"date", known->support_end == "ended" ? "" : known->support_end}}), "warn")
-                                                                                          : http::text(known->support_end);
+      const auto* known = c.parts.knowledge->product_of(identity);
+      const auto* line = c.parts.knowledge->support_end_of(identity);
+      // Only what was read at its source, or the demo's invention, stands on the public page.
+      const auto end = known != nullptr && !known->support_end.empty() && (known->verified || known->demo) ? known->support_end : line != nullptr && line->verified ? line->end_of_support : std::string();
+      if (!end.empty())
+        support = end == "ended" || end < c.view.now.date() ? pill("bad", c.t("desk.support.ended_at", {{"date", end == "ended" ? "" : end}}), "warn") : http::text(end);
     }
     const auto& cell = o.product_cells[i];
     t.rows.push_back({p.product.empty() ? e::i(c.t("desk.unknown_device")) : http::text(p.vendor.empty() ? p.product : p.vendor + " " + p.product), http::text(p.type.empty() ? "–" : p.type), http::text(p.patterns),

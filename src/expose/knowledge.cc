@@ -15,6 +15,11 @@ namespace fs = std::filesystem;
 
 namespace {
 
+// Files of data/products that hold no [[product]].
+constexpr std::string_view support_file = "support_end.toml";
+constexpr std::string_view marks_file = "marks.toml";
+constexpr std::string_view infected_advice = "infected";  // lists every rule that speaks of an infection
+
 Result<std::vector<fs::path>> toml_files(const fs::path& directory) {
   std::error_code error;
   std::vector<fs::path> paths;
@@ -48,19 +53,51 @@ Result<Product> read_product(const TomlTable& t) {
 }
 
 Result<Advice> read_advice(const TomlTable& t) {
-  NORA_CHECK(t.only({"id", "vendor", "product", "type", "exposure", "steps", "source", "verified"}));
+  NORA_CHECK(t.only({"id", "vendor", "product", "type", "exposure", "persistence", "support_ended", "also_infected", "first", "steps", "source", "verified"}));
   Advice a;
   NORA_TRY(a.id, t.text("id"));
   NORA_TRY(a.vendor, t.text_or("vendor", ""));
   NORA_TRY(a.product, t.text_or("product", ""));
-  NORA_TRY(a.type, t.text_or("type", ""));
+  NORA_TRY(a.types, t.list("type"));
   NORA_TRY(a.exposures, t.list("exposure"));
+  NORA_TRY(a.persistence, t.text_or("persistence", ""));
+  if (!a.persistence.empty() && (!parse_persistence(a.persistence) || a.persistence == name(Persistence::unknown)))
+    return t.bad("persistence must be memory, disk or firmware");
+  NORA_TRY(a.support_ended, t.flag_or("support_ended", false));
+  NORA_TRY(a.also_infected, t.flag_or("also_infected", false));
+  NORA_TRY(a.first, t.flag_or("first", false));
   NORA_TRY(a.source, t.text("source"));
   NORA_TRY(a.verified, t.flag_or("verified", false));
   const auto steps = t.raw()["steps"].value<std::int64_t>();
   if (!steps || *steps < 1 || *steps > 3) return t.bad("steps must be 1, 2 or 3: one first step and at most two more");
   a.steps = static_cast<int>(*steps);
   return a;
+}
+
+Result<SupportEnd> read_support_end(const TomlTable& t) {
+  NORA_CHECK(t.only({"vendor", "product", "revision", "last_firmware", "end_of_sale", "end_of_support", "source", "read", "verified"}));
+  SupportEnd s;
+  NORA_TRY(s.vendor, t.text("vendor"));
+  NORA_TRY(s.product, t.text("product"));
+  NORA_TRY(s.revision, t.text_or("revision", ""));
+  NORA_TRY(s.last_firmware, t.text_or("last_firmware", ""));
+  NORA_TRY(s.end_of_sale, t.text_or("end_of_sale", ""));
+  NORA_TRY(s.end_of_support, t.text_or("end_of_support", ""));
+  NORA_TRY(s.source, t.text("source"));
+  NORA_TRY(s.read, t.text("read"));
+  NORA_TRY(s.verified, t.flag_or("verified", false));
+  if (identify::words_of(s.product).empty()) return t.bad("a line without a product would cover every product of its maker");
+  if (!is_support_end(s.end_of_sale) || !is_support_end(s.end_of_support)) return t.bad("a date must be YYYY-MM-DD or \"ended\"");
+  if (s.end_of_sale.empty() && s.end_of_support.empty()) return t.bad("end_of_sale or end_of_support is missing: an unknown end needs no line");
+  if (s.read.empty() || s.read == "ended" || !is_support_end(s.read)) return t.bad("\"read\" must be the day on which the source was read");
+  return s;
+}
+
+bool is_past(std::string_view end, Instant now) {
+  if (end.empty()) return false;
+  if (end == "ended") return true;
+  const auto last_day = Instant::parse(std::string(end) + "T00:00:00Z");
+  return last_day && *last_day + Span::hours(24) <= now;  // the last day itself still counts as supported
 }
 
 }  // namespace
@@ -71,8 +108,9 @@ Result<Knowledge> Knowledge::load(const fs::path& products, const fs::path& advi
   const auto read = [&](const fs::path& directory, std::string_view name, auto reader, auto& out) -> Status {
     NORA_TRY(const auto paths, toml_files(directory));
     for (const auto& path : paths) {
-      NORA_TRY(const auto text, read_file(path, max_data_file_bytes));
       const std::string file = path.filename().string();
+      if (file == support_file || file == marks_file) continue;
+      NORA_TRY(const auto text, read_file(path, max_data_file_bytes));
       NORA_TRY(const toml::table document, parse_toml(text, file));
       const TomlTable root(document, file);
       NORA_CHECK(root.only({name}));
@@ -87,6 +125,17 @@ Result<Knowledge> Knowledge::load(const fs::path& products, const fs::path& advi
   };
   NORA_CHECK(read(products, "product", read_product, k.products_));
   NORA_CHECK(read(advice, "advice", read_advice, k.advice_));
+  if (fs::exists(products / support_file)) {
+    NORA_TRY(const auto text, read_file(products / support_file, max_data_file_bytes));
+    NORA_TRY(const toml::table document, parse_toml(text, support_file));
+    const TomlTable root(document, support_file);
+    NORA_CHECK(root.only({"support"}));
+    NORA_TRY(const auto tables, root.tables("support"));
+    for (const auto& table : tables) {
+      NORA_TRY(auto line, read_support_end(table));
+      k.support_ends_.push_back(std::move(line));
+    }
+  }
   if (k.advice_by_id("general") == nullptr) return fail(Code::bad_input, "advice \"general\" is missing", "it is the last resort of resolve_advice");
   return k;
 }
@@ -117,24 +166,53 @@ const Advice* Knowledge::advice_by_id(std::string_view id) const {
   return it == advice_.end() ? nullptr : &*it;
 }
 
-std::string Knowledge::resolve_advice(const registry::Identity& identity, std::string_view rule, std::string_view rule_default) const {
+const SupportEnd* Knowledge::support_end_of(const registry::Identity& identity) const {
+  if (!identity.product_known()) return nullptr;
+  const SupportEnd* best = nullptr;
+  std::pair<std::size_t, bool> best_rank{};
+  for (const auto& s : support_ends_) {
+    if (!s.revision.empty() || !identify::compatible(s.vendor, identity.vendor.value) || identity.vendor.value.empty()) continue;
+    if (!identify::covers(identity.product.value, s.product)) continue;
+    const std::pair<std::size_t, bool> rank{identify::words_of(s.product).size(), s.verified};
+    if (best == nullptr || rank > best_rank) { best = &s; best_rank = rank; }
+  }
+  return best;
+}
+
+bool Knowledge::support_ended(const registry::Identity& identity, Instant now) const {
+  if (const auto* p = product_of(identity); p != nullptr && (p->verified || p->demo) && is_past(p->support_end, now)) return true;
+  const auto* s = support_end_of(identity);
+  return s != nullptr && s->verified && is_past(s->end_of_support, now);
+}
+
+std::string Knowledge::resolve_advice(const Situation& s) const {
+  const auto& identity = s.identity;
   const Advice* best = nullptr;
-  // product words, vendor, type, exposure: compared in this order, the id last so that the answer never depends on file order.
-  using Rank = std::tuple<std::size_t, int, int, int>;
+  // Ended support, lasting infection, product words, vendor, type, exposure: compared in this order, the id last so that the answer never depends
+  // on file order. What a restart clears is no reason to pass over the steps of the product itself, so "memory" counts last.
+  using Rank = std::tuple<bool, bool, bool, std::size_t, int, int, int, bool>;
   Rank best_rank{};
+  const auto* plain = advice_by_id(infected_advice);
+  const bool infection = plain != nullptr && std::find(plain->exposures.begin(), plain->exposures.end(), s.rule) != plain->exposures.end();
   for (const auto& a : advice_) {
-    const bool exposure = std::find(a.exposures.begin(), a.exposures.end(), rule) != a.exposures.end();
+    const bool exposure = std::find(a.exposures.begin(), a.exposures.end(), s.rule) != a.exposures.end();
     if (!a.exposures.empty() && !exposure) continue;
+    if (a.support_ended && !s.support_ended) continue;
+    if (!a.persistence.empty() && a.persistence != name(s.persistence)) continue;
     if (!a.product.empty() && (!identity.product_known() || !identify::covers(identity.product.value, a.product))) continue;
     if (!a.vendor.empty() && (identity.vendor.confidence < 0.6 || !identify::covers(identity.vendor.value, a.vendor))) continue;
-    if (!a.type.empty() && (identity.type.value.empty() || !identify::covers(identity.type.value, a.type))) continue;
-    if (a.product.empty() && a.vendor.empty() && a.type.empty() && a.exposures.empty()) continue;  // "general" is the last resort
-    const Rank rank{a.product.empty() ? 0 : identify::words_of(a.product).size(), !a.vendor.empty(), !a.type.empty(), exposure};
+    if (!a.types.empty() && (identity.type.value.empty() ||
+                             std::none_of(a.types.begin(), a.types.end(), [&](const auto& type) { return identify::covers(identity.type.value, type); }))) continue;
+    if (infection && a.exposures.empty() && !a.also_infected && !a.support_ended) continue;
+    if (a.product.empty() && a.vendor.empty() && a.types.empty() && a.exposures.empty() && !a.support_ended) continue;  // "general" is the last resort
+    const bool memory = a.persistence == name(Persistence::memory);
+    const Rank rank{a.first, a.support_ended, !a.persistence.empty() && !memory, a.product.empty() ? 0 : identify::words_of(a.product).size(), !a.vendor.empty(),
+                    !a.types.empty(), exposure, memory};
     if (best == nullptr || rank > best_rank || (rank == best_rank && a.id < best->id)) { best = &a; best_rank = rank; }
   }
   // An entry that knows neither product, vendor nor type is no better than what the rule itself names.
-  const bool specific = best != nullptr && (!best->product.empty() || !best->vendor.empty() || !best->type.empty());
-  if (!specific && !rule_default.empty() && advice_by_id(rule_default) != nullptr) return std::string(rule_default);
+  const bool specific = best != nullptr && (!best->product.empty() || !best->vendor.empty() || !best->types.empty() || !best->persistence.empty() || best->support_ended);
+  if (!specific && !s.rule_default.empty() && advice_by_id(s.rule_default) != nullptr) return std::string(s.rule_default);
   return best != nullptr ? best->id : "general";
 }
 

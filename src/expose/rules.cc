@@ -77,8 +77,8 @@ Result<When> read_when(const TomlTable& t) {
 }
 
 Result<Rule> read_rule(const TomlTable& t) {
-  NORA_CHECK(t.only({"id", "pattern", "severity", "why", "rsit", "shadowserver", "source", "advice", "vulnerable", "amplifies", "social_impact", "from_sighting",
-                     "replaces", "when"}));
+  NORA_CHECK(t.only({"id", "pattern", "severity", "why", "rsit", "shadowserver", "also_reported_as", "source", "advice", "vulnerable", "amplifies", "social_impact",
+                     "from_sighting", "import_only", "replaces", "when"}));
   Rule rule;
   NORA_TRY(rule.id, t.text("id"));
   if (!is_id(rule.id)) return t.bad("id may hold a-z, 0-9 and - only");
@@ -94,19 +94,25 @@ Result<Rule> read_rule(const TomlTable& t) {
   NORA_TRY(rule.rsit, t.text("rsit"));
   if (std::count(rule.rsit.begin(), rule.rsit.end(), '/') != 1) return t.bad("rsit must be class/type");
   NORA_TRY(rule.shadowserver, t.text_or("shadowserver", ""));
+  NORA_TRY(rule.also_reported_as, t.list("also_reported_as"));
+  if (rule.shadowserver.empty() && !rule.also_reported_as.empty()) return t.bad("also_reported_as needs \"shadowserver\" first");
   NORA_TRY(rule.source, t.text("source"));
   NORA_TRY(rule.advice, t.text("advice"));
   NORA_TRY(rule.vulnerable, t.flag_or("vulnerable", false));
   NORA_TRY(rule.amplifies, t.flag_or("amplifies", false));
   NORA_TRY(rule.social_impact, t.flag_or("social_impact", false));
   NORA_TRY(rule.from_sighting, t.flag_or("from_sighting", false));
+  NORA_TRY(rule.import_only, t.flag_or("import_only", false));
   NORA_TRY(rule.replaces, t.list("replaces"));
   NORA_TRY(const auto whens, t.tables("when"));
   for (const auto& one : whens) {
     NORA_TRY(auto when, read_when(one));
     rule.when.push_back(std::move(when));
   }
-  if (rule.when.empty() != rule.from_sighting) return t.bad("a rule needs \"when\", or from_sighting = true and no \"when\"");
+  if (rule.from_sighting && rule.import_only) return t.bad("a rule is from_sighting or import_only, not both");
+  const bool told = rule.from_sighting || rule.import_only;
+  if (rule.when.empty() != told) return t.bad("a rule needs \"when\", or from_sighting = true or import_only = true and no \"when\"");
+  if (rule.import_only && rule.amplifies) return t.bad("amplifies needs a measured reply, which an import_only rule never has");
   return rule;
 }
 
@@ -162,6 +168,14 @@ Result<Rules> Rules::load(const fs::path& directory) {
 const Rule* Rules::find(std::string_view id) const {
   const auto it = std::find_if(rules_.begin(), rules_.end(), [&](const Rule& r) { return r.id == id; });
   return it == rules_.end() ? nullptr : &*it;
+}
+
+std::vector<const Rule*> Rules::reported_as(std::string_view id) const {
+  std::vector<const Rule*> out;
+  if (id.empty()) return out;
+  for (const auto& r : rules_)
+    if (r.shadowserver == id || std::find(r.also_reported_as.begin(), r.also_reported_as.end(), id) != r.also_reported_as.end()) out.push_back(&r);
+  return out;
 }
 
 }  // namespace nora::expose

@@ -45,12 +45,14 @@ struct Rule {
   std::string why;               // English, one sentence: why this severity
   std::string rsit;              // "vulnerable/ddos-amplifier"
   std::string shadowserver;      // report id, or empty
+  std::vector<std::string> also_reported_as;  // further report ids with the same meaning (IPv6 variants, other sensors)
   std::string source;            // where proof and severity come from
   std::string advice;            // advice id when nothing more specific fits
   bool vulnerable = false;       // false: reachable. The two words are never mixed
   bool amplifies = false;        // state the factor reply bytes / request bytes
   bool social_impact = false;    // on-site track wherever it is found
   bool from_sighting = false;    // never evaluated from replies: made from a sensor's sighting
+  bool import_only = false;      // never asked by a survey (forbidden, opt-in, or no known question): known so that a report about it can be told
   std::vector<std::string> replaces;  // weaker rules that this one silences on the same port
   std::vector<When> when;        // any of them
 
@@ -64,6 +66,8 @@ class Rules {
   static Result<Rules> parse(std::string_view toml, std::string_view file_name);  // one file, for tests
   const std::vector<Rule>& all() const { return rules_; }
   const Rule* find(std::string_view id) const;
+  // The rules that a report id of an imported feed may mean; several when the report covers more than one issue, none when it is not known.
+  std::vector<const Rule*> reported_as(std::string_view shadowserver_id) const;
   std::string version() const { return version_; }  // 16 hex digits over all files
 
  private:

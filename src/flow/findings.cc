@@ -37,6 +37,23 @@ Status Pipeline::Parts::mark_fixed(registry::StoredFinding& f, Instant at, std::
   return {};
 }
 
+// Malware closes the door through which it came, so that no rival follows. While a device has an open infection, a closed port of that list proves
+// nothing. Which family it is, the newest confirmed sighting says; when it names none, every family's list counts.
+Result<std::set<Service>> Pipeline::Parts::closed_by_infection(Ip ip, Id device, const std::vector<registry::StoredFinding>& findings) {
+  // An infection that is known of the line only may be this device's.
+  NORA_TRY(const auto of_line, registry.findings_at(ip));
+  const registry::StoredFinding* open = nullptr;
+  for (const auto* list : {&findings, &of_line})
+    for (const auto& f : *list)
+      if (f.finding.rule == registry::sighting_rule && f.finding.state == "open" && (f.finding.device == device || f.finding.device == 0)) open = &f;
+  if (open == nullptr) return std::set<Service>{};
+  NORA_TRY(const auto seen, registry.sightings_of(open->finding.where.ip));
+  const registry::Sighting* newest = nullptr;
+  for (const auto& s : seen)
+    if (s.verdict == "confirmed" && (newest == nullptr || s.last > newest->last)) newest = &s;
+  return knowledge->malware.closed_by(newest == nullptr ? nullptr : knowledge->malware.named(newest->kind));
+}
+
 Status Pipeline::Parts::expose(const AddressView& v, const std::vector<PlacedDevice>& devices) {
   for (const auto& placed : devices) {
     expose::Subject subject;
@@ -46,6 +63,7 @@ Status Pipeline::Parts::expose(const AddressView& v, const std::vector<PlacedDev
       if (c.living)
         subject.seen.push_back({c.seen.where, c.reply->protocol, c.reply->keys, c.seen.request_bytes, c.seen.reply_bytes, c.seen.probe, social});
     const auto hits = expose::evaluate(knowledge->exposures, subject);
+    const bool ended = knowledge->products.support_ended(placed.device.identity, env.clock.now());
 
     std::set<Service> services;
     int device_looks = 0;
@@ -55,6 +73,7 @@ Status Pipeline::Parts::expose(const AddressView& v, const std::vector<PlacedDev
     const bool suspect = services.size() > max_device_services;
 
     NORA_TRY(auto known_findings, registry.findings_of_device(placed.device.id));
+    NORA_TRY(const auto shut_by_malware, closed_by_infection(v.ip, placed.device.id, known_findings));
     std::set<Id> hit_ids;
     for (const auto& hit : hits) {
       registry::StoredFinding s;
@@ -75,7 +94,7 @@ Status Pipeline::Parts::expose(const AddressView& v, const std::vector<PlacedDev
       f.rsit = hit.rule->rsit;
       s.finding_class = hit.rule->id;
       s.social = hit.social;
-      s.advice = knowledge->products.resolve_advice(placed.device.identity, hit.rule->id, hit.rule->advice);
+      s.advice = knowledge->products.resolve_advice({placed.device.identity, hit.rule->id, hit.rule->advice, expose::Persistence::unknown, ended});
       if (newer) {
         f.where = hit.where;
         f.last_seen = hit.where.at;
@@ -120,9 +139,17 @@ Status Pipeline::Parts::expose(const AddressView& v, const std::vector<PlacedDev
         if (c && isolated(c->state)) continue;
       }
       const Service service{f.where.port, f.where.proto};
-      // Seen closed, in another segment, within the time in which the address is still the same line's.
+      // Seen closed, in another segment, while the address was still the same line's: within the life of an address after the issue was last
+      // seen, or around another sign of life of the device itself.
+      const auto still_here = [&](Instant at) {
+        if (at - f.last_seen <= v.window) return true;
+        return std::any_of(placed.current.begin(), placed.current.end(), [&](const Current& c) {
+          return c.living && c.reply != nullptr && (at < c.seen.where.at ? c.seen.where.at - at : at - c.seen.where.at) <= v.window && c.seen.where.at > f.last_seen;
+        });
+      };
       const auto closed = v.closed.find(service);
-      if (closed != v.closed.end() && closed->second.at > f.last_seen && closed->second.segment != s.segment && closed->second.at - f.last_seen <= v.window) {
+      if (closed != v.closed.end() && shut_by_malware.contains(service)) continue;  // its rivals' door, not a repair
+      if (closed != v.closed.end() && closed->second.at > f.last_seen && closed->second.segment != s.segment && still_here(closed->second.at)) {
         NORA_CHECK(mark_fixed(s, closed->second.at, fmt::format("{}/{} seen closed", f.where.port.value, name(f.where.proto)), closed->second.segment));
         continue;
       }

@@ -8,13 +8,14 @@
 #include <vector>
 
 #include "expose/knowledge.h"
+#include "expose/malware.h"
 #include "expose/rules.h"
 #include "identify/prefilter.h"
 
 namespace nora::flow {
 
 struct KnowledgeDirs {
-  std::filesystem::path data;                             // fingerprints/ exposures/ products/ advice/
+  std::filesystem::path data;                             // fingerprints/ exposures/ products/ advice/ malware/
   std::vector<std::filesystem::path> rules;               // further fingerprint directories
   std::filesystem::path operator_rules;                   // where named clusters go; made when missing; loaded too
   std::filesystem::path cache{};                          // where compiled rules are kept; empty: rules are matched one by one
@@ -29,6 +30,7 @@ struct Knowledge {
   std::vector<std::string> messages;                      // what an operator should know of the load: rules left out, an engine refused
   expose::Rules exposures;
   expose::Knowledge products;
+  expose::Malware malware;
   std::string version;                                    // of the fingerprints: memo key of identifications
   std::string exposure_version;
   static Result<std::shared_ptr<const Knowledge>> load(const KnowledgeDirs& dirs);

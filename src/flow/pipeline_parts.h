@@ -75,6 +75,7 @@ struct Pipeline::Parts {
   Status unite(Id from, Id into);
   // findings.cc
   Status expose(const AddressView& view, const std::vector<PlacedDevice>& devices);
+  Result<std::set<Service>> closed_by_infection(Ip ip, Id device, const std::vector<registry::StoredFinding>& findings);
   Status mark_fixed(registry::StoredFinding& finding, Instant at, std::string_view detail, std::string_view segment);
   Status sync_case(Id case_id);
   bool validated(const std::vector<registry::StoredFinding>& findings, Id case_id) const;

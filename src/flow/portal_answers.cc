@@ -148,7 +148,7 @@ Status PortalAnswers::product(const json::Object& request, const Send& send) {
   identity.product = {p->product, 1, {}};
   identity.type = {p->type, 1, {}};
   send({{"vendor", p->vendor}, {"product", p->product}, {"type", p->type}, {"support_end", p->support_end}, {"verified", p->verified},
-        {"advice", knowledge->products.resolve_advice(identity, "")}});
+        {"advice", knowledge->products.resolve_advice({identity, "", "", expose::Persistence::unknown, knowledge->products.support_ended(identity, parts_.env.clock.now())})}});
   return {};
 }
 

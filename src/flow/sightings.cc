@@ -19,6 +19,16 @@ std::string length_text(Span s) {
   return fmt::format("{} h", seconds / 3600);
 }
 
+std::string_view after_restart(expose::Persistence p) {
+  switch (p) {
+    case expose::Persistence::memory: return "gone, and back within minutes while the hole is open";
+    case expose::Persistence::disk: return "still there, a reset and an update are needed";
+    case expose::Persistence::firmware: return "still there, in the device's own software";
+    case expose::Persistence::unknown: break;
+  }
+  return "not known";
+}
+
 Span distance(Instant from, Instant to, Instant t) {
   if (t < from) return from - t;
   if (t > to) return t - to;
@@ -101,8 +111,16 @@ Status Pipeline::Parts::join(const registry::Sighting& s) {
     NORA_TRY(const auto d, registry.device(device));
     if (d) identity = d->identity;
   }
-  f.advice = knowledge->products.resolve_advice(identity, rule->id, rule->advice);
-  f.finding.evidence = {j.because};
+  // What was seen last decides: an older sighting that is joined again must not bring back the steps for another family.
+  if (newer || s.last == f.finding.last_seen) {
+    const auto* family = knowledge->malware.named(s.kind);
+    f.advice = knowledge->products.resolve_advice(
+        {identity, rule->id, rule->advice, expose::Malware::relied_on(family), knowledge->products.support_ended(identity, now)});
+    f.finding.evidence = {j.because};
+    if (family != nullptr)
+      f.finding.evidence.push_back(fmt::format("family by what it sent: {} or one that grew from it; after a restart: {}{}", family->name, after_restart(family->persistence),
+                                               family->persistence_verified ? "" : " (not verified)"));
+  }
   if (fresh) f.finding.first_seen = s.first;
   if (newer) f.finding.where = where, f.finding.last_seen = s.last, f.finding.state = "open";
   NORA_TRY(f.finding.id, registry.put_finding(f));

@@ -31,6 +31,9 @@ expect "find: nothing" 0 "" "$nora" find --dir c 192.0.2.1
 
 expect "case list" 0 "S1_VALIDATED.*hikari" "$nora" case list --dir c --isp hikari
 expect "case causes" 0 "\"cases\":[0-9]+" "$nora" case causes --dir c --json
+expect "case fixers: the unknown devices are one group" 0 "\"fixer\":\"maker\".*\"rule\":\"telnet-login\".*\"days\":\\[" "$nora" case fixers --dir c --json
+expect "case fixers: the request names no address" 1 "" grep -qE "203\\.0\\.113|198\\.51\\.100" <("$nora" case fixers --dir c --request)
+expect "case fixers: language" 1 "" "$nora" case fixers --dir c --lang xx
 id=$("$nora" find --dir c --findings 203.0.113.10 --json | sed -n 's/.*"case":\([0-9]*\),.*/\1/p' | head -1)
 expect "case show" 0 "telnet-login" "$nora" case show --dir c "$id"
 expect "case show: events and findings" 0 '"findings":\[.*"events":\[' "$nora" case show --dir c "$id" --json
