@@ -1,11 +1,13 @@
 // `nora identify`: NDJSON questions on stdin, NDJSON answers on stdout, in input order. The contract of docs and tests:
-// {"key": K, "value": text} (or "value_base64"; "file": the rule file's stem) -> {"key", "fingerprint", "rule", "fields"} or "fingerprint": null.
+// {"key": K or null, "value": text} (or "value_base64"; "file": the rule file's stem) -> {"key", "fingerprint", "rule", "fields"} or "fingerprint": null.
 #include <simdjson.h>
 
+#include <atomic>
 #include <cstdio>
 #include <cstring>
 #include <memory>
 #include <string>
+#include <thread>
 
 #include "app/command.h"
 #include "base/escape.h"
@@ -43,7 +45,7 @@ class LineReader {
   std::size_t at_ = 0, end_ = 0;
 };
 
-struct Question { std::string key, file, value; };
+struct Question { std::string key, file, value; bool any = false; };  // any: "key": null, the value may be anything
 
 // The DOM parser picks the CPU's instruction set at run time and checks the whole line. Errors: the sentence for the "error" field.
 std::string read_question(simdjson::dom::parser& parser, const std::string& line, Question& q) {
@@ -53,9 +55,11 @@ std::string read_question(simdjson::dom::parser& parser, const std::string& line
   if (parser.parse(line.data(), line.size(), false).get(document) != simdjson::SUCCESS) return "not JSON";
   if (document.get(object) != simdjson::SUCCESS) return "not a JSON object";
   bool has_value = false;
+  q.any = false;
   for (const auto& [name, value] : object) {
     if (name != "key" && name != "file" && name != "value" && name != "value_base64") continue;
     std::string_view text;
+    if (name == "key" && value.is_null()) { q.any = true; continue; }
     if (value.get(text) != simdjson::SUCCESS) return "\"" + std::string(name) + "\" is not a string";
     if (name == "key") q.key = text;
     else if (name == "file") q.file = text;
@@ -68,28 +72,84 @@ std::string read_question(simdjson::dom::parser& parser, const std::string& line
     }
   }
   if (!has_value) return "\"value\" or \"value_base64\" is missing";
-  if (q.key.empty() && q.file.empty()) return "\"key\" is missing";
+  if (q.key.empty() && q.file.empty() && !q.any) return "\"key\" is missing";
   return {};
 }
 
-void write_answer(std::string& out, const Question& q, const std::optional<identify::Match>& match, const std::string& error) {
+void write_answer(std::string& out, const Question& q, const identify::Found* found, identify::Matcher& matcher, const std::string& error) {
   out += "{\"key\":";
-  out += q.key.empty() ? "null" : to_json_string(q.key);
-  if (!match) {
+  if (q.key.empty()) out += "null";
+  else append_json_string(out, q.key);
+  if (found == nullptr) {
     out += ",\"fingerprint\":null";
   } else {
-    out += ",\"fingerprint\":" + to_json_string(match->rule->description) + ",\"rule\":" + to_json_string(match->rule->id) + ",\"fields\":{";
+    out += ",\"fingerprint\":";
+    append_json_string(out, found->rule->description);
+    out += ",\"rule\":";
+    append_json_string(out, found->rule->id);
+    out += ",\"fields\":{";
     bool first = true;
-    for (const auto& [name, value] : match->fields) {
+    for (const auto& [name, value] : matcher.fields()) {
       if (!first) out += ',';
       first = false;
-      out += to_json_string(name) + ":" + to_json_string(value);
+      append_json_string(out, name);
+      out += ':';
+      append_json_string(out, value);
     }
     out += '}';
   }
-  if (!error.empty()) out += ",\"error\":" + to_json_string(error);
+  if (!error.empty()) {
+    out += ",\"error\":";
+    append_json_string(out, error);
+  }
   out += "}\n";
 }
+
+// Many lines are worth a prefilter. What is kept is used at once; else it is compiled beside the first lines, which are matched one by one.
+class Compiler {
+ public:
+  Compiler(const identify::RuleSet& rules, std::filesystem::path cache) : rules_(rules) {
+    options_.cache = std::move(cache);
+    if (options_.cache.empty()) return;
+    for (const bool unknown_keys : {true, false}) {
+      auto kept = options_;
+      kept.only_cached = true;
+      kept.unknown_keys = unknown_keys;
+      if (auto made = identify::make_prefilter(rules_, kept, messages)) { now_ = std::move(*made); return; }
+    }
+  }
+  ~Compiler() { finish(); }
+  void want_unknown_keys() { if (!thread_.joinable()) options_.unknown_keys = true; }
+  void finish() {  // at the end of the input: what is not compiled yet is not needed
+    options_stop_.request_stop();
+    if (thread_.joinable()) thread_.join();
+  }
+  // To be called between two lines; returns a prefilter once when there is one.
+  const identify::Prefilter* ready(std::size_t lines) {
+    if (given_) return nullptr;
+    if (lines == worth_compiling && !thread_.joinable() && !now_) {
+      options_.stop = options_stop_.get_token();
+      thread_ = std::jthread([this] {
+        if (auto made = identify::make_prefilter(rules_, options_, messages)) now_ = std::move(*made);
+        done_ = true;
+      });
+    }
+    if (thread_.joinable() && !done_) return nullptr;  // now_ is the thread's until then
+    given_ = now_ != nullptr;
+    return now_.get();
+  }
+  std::vector<std::string> messages;
+
+ private:
+  static constexpr std::size_t worth_compiling = 20'000;
+  const identify::RuleSet& rules_;
+  identify::PrefilterOptions options_;
+  std::stop_source options_stop_;
+  std::unique_ptr<const identify::Prefilter> now_;
+  std::atomic<bool> done_{false};
+  bool given_ = false;
+  std::jthread thread_;
+};
 
 Result<int> identify_stdin(Run& run, const std::vector<std::string>& directories) {
   std::vector<std::filesystem::path> paths(directories.begin(), directories.end());
@@ -97,31 +157,39 @@ Result<int> identify_stdin(Run& run, const std::vector<std::string>& directories
   NORA_TRY(const auto rules, identify::RuleSet::load(paths));
   for (const auto& problem : rules.problems()) run.env.log.warn(problem.text());
   identify::Matcher matcher(rules);
+  Compiler compiler(rules, cache_dir());
   simdjson::dom::parser parser;
   LineReader reader;
   std::string line, out;
+  Question q;
   bool too_long = false;
   std::size_t number = 0, bad = 0;
   while (reader.next(line, too_long)) {
+    if (const auto* prefilter = compiler.ready(number)) matcher.use(prefilter);
     ++number;
     if (line.find_first_not_of(" \t\r") == std::string::npos && !too_long) continue;
-    Question q;
+    q.key.clear();
+    q.file.clear();
+    q.value.clear();
     line.reserve(line.size() + simdjson::SIMDJSON_PADDING);
     const std::string error = too_long ? "line is longer than 1 MiB" : read_question(parser, line, q);
-    std::optional<identify::Match> match;
+    const identify::Found* found = nullptr;
+    if (q.any) compiler.want_unknown_keys();
     if (error.empty()) {
       const auto* file = q.file.empty() ? nullptr : rules.file_by_stem(q.file);
-      match = file != nullptr ? matcher.identify_in(*file, q.value) : q.key.empty() ? std::nullopt : matcher.identify(q.key, q.value);
+      found = file != nullptr ? matcher.find_in(*file, q.value) : q.key.empty() && !q.any ? nullptr : matcher.find(q.key, q.value);
     } else {
       ++bad;
       run.env.log.warn("line " + std::to_string(number) + ": " + error);
     }
-    write_answer(out, q, match, error);
+    write_answer(out, q, found, matcher, error);
     if (out.size() > 1u << 16) {
       if (std::fwrite(out.data(), 1, out.size(), stdout) != out.size()) return fail(Code::failed, "cannot write to stdout");
       out.clear();
     }
   }
+  compiler.finish();
+  for (const auto& message : compiler.messages) run.env.log.warn(message);
   if (std::ferror(stdin)) return fail(Code::failed, "cannot read stdin");
   if (std::fwrite(out.data(), 1, out.size(), stdout) != out.size() || std::fflush(stdout) != 0) return fail(Code::failed, "cannot write to stdout");
   return bad == 0 ? 0 : exit_code(Code::bad_input);
@@ -134,7 +202,7 @@ void add_identify(CLI::App& root, Run& run) {
   auto rules = std::make_shared<std::vector<std::string>>();
   identify->add_option("--rules", *rules, "directory of recog XML files (repeatable); default: Nora's own fingerprints")->allow_extra_args(false);
   identify->footer(
-      "In:  {\"key\": recog match key, \"value\": text} or \"value_base64\"; \"file\": stem of one rule file where a key alone does not decide.\n"
+      "In:  {\"key\": recog match key (null: not known), \"value\": text} or \"value_base64\"; \"file\": stem of one rule file where a key alone does not decide.\n"
       "Out: {\"key\", \"fingerprint\": description, \"rule\", \"fields\": {recog field names}} or \"fingerprint\": null; \"error\" for a bad line (exit 1).");
   identify->callback([&run, rules] { run.action = [&run, rules] { return identify_stdin(run, *rules); }; });
 }

@@ -1,5 +1,6 @@
 #include "base/escape.h"
 
+#include <algorithm>
 #include <fmt/format.h>
 
 namespace nora {
@@ -147,6 +148,17 @@ std::string to_json_string(std::string_view raw) {
     else out += s;
   }, [](unsigned char) {});
   return out + "\"";
+}
+
+void append_json_string(std::string& out, std::string_view raw) {
+  // Most values are plain ASCII and need nothing.
+  const bool plain = std::all_of(raw.begin(), raw.end(), [](char c) {
+    return c >= 0x20 && c < 0x7f && c != '"' && c != '\\' && c != '<' && c != '>' && c != '&';
+  });
+  if (!plain) { out += to_json_string(raw); return; }
+  out += '"';
+  out += raw;
+  out += '"';
 }
 
 }  // namespace nora

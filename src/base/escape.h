@@ -30,5 +30,6 @@ std::string to_mail_body(std::string_view raw);  // one line, cleaned, at most 2
 std::string to_sql_like(std::string_view raw);   // escapes % _ \ for LIKE … ESCAPE '\'
 std::string to_url(std::string_view raw);        // percent-encoding of everything but unreserved characters (RFC 3986 section 2.3)
 std::string to_json_string(std::string_view raw);  // with the quotes; cleaned UTF-8; < > & and U+2028/9 escaped so that HTML cannot be broken
+void append_json_string(std::string& out, std::string_view raw);  // the same, behind what is there
 
 }  // namespace nora

@@ -507,7 +507,8 @@ TEST_P(FlowOnBoth, ChangedRulesGiveWhatAllNewWorkWouldGive) {
   run();
   const auto identities = [&] {
     std::vector<std::string> out;
-    for (const auto& d : *registry->all_devices(0, 1000)) out.push_back(std::to_string(d.id) + " " + d.identity.display() + " " + d.identity.firmware.value + " " + d.cluster);
+    const auto all = registry->all_devices(0, 1000).value();
+    for (const auto& d : all) out.push_back(std::to_string(d.id) + " " + d.identity.display() + " " + d.identity.firmware.value + " " + d.cluster);
     return out;
   };
   const auto write = [&](std::string_view name, std::string_view body) {

@@ -30,6 +30,25 @@ const std::vector<Face>& faces() {
       {"rtsp", {"rtsp_header.server"}},
       {"ntp", {"ntp.readvar"}},
       {"ssdp", {"ssdp.server"}},
+      // One answer that says what it is, by protocols of their own.
+      {"enip", {"enip.vendor_id", "enip.product_name"}},
+      {"bacnet", {"bacnet.vendor", "bacnet.model"}},
+      {"s7", {"s7.module"}},
+      {"fins", {"fins.model"}},
+      {"slmp", {"slmp.cpu"}},
+      {"fox", {"fox.brand", "fox.app"}},
+      {"knx", {"knx.name"}},
+      {"hnap", {"hnap.vendor", "hnap.model"}},
+      {"dvr", {"dvr.vendor", "dvr.class", "dvr.model"}},
+      {"wsd", {"wsd.types", "wsd.hardware"}},
+      {"sip", {"sip_header.server", "sip_header.user_agent"}},
+      {"ubiquiti", {"ubiquiti.product", "ubiquiti.model"}},
+      {"moxa", {"moxa.model"}},
+      {"adb", {"adb.product", "adb.model"}},
+      {"pptp", {"pptp.vendor", "pptp.firmware"}},
+      {"l2tp", {"l2tp.vendor", "l2tp.firmware"}},
+      {"dns", {"dns.version_bind"}},
+      {"favicon", {"favicon.sha256"}},
   };
   return all;
 }

@@ -22,8 +22,11 @@ constexpr double named_certainty = 0.9;  // an analyst's label, accepted by a se
 constexpr std::size_t min_literal_bytes = 6;
 
 // Keys that can carry a name, the telling ones first.
-constexpr std::array<std::string_view, 12> nameable = {"html_title", "http_header.wwwauth", "telnet_banners", "upnp.model_name", "x509.subject", "ftp.banner",
-                                                       "snmp.sys_description", "coap.core", "modbus.device_id", "ipp.make_and_model", "http_header.server", "http.body_shape"};
+constexpr std::array<std::string_view, 32> nameable = {
+    "html_title", "http_header.wwwauth", "telnet_banners", "upnp.model_name", "x509.subject", "ftp.banner", "snmp.sys_description", "coap.core",
+    "modbus.device_id", "ipp.make_and_model", "enip.product_name", "bacnet.model", "s7.module", "fins.model", "slmp.cpu", "hnap.model", "dvr.model", "dvr.class",
+    "wsd.hardware", "ubiquiti.model", "moxa.model", "adb.model", "knx.name", "rtsp_header.server", "sip_header.server", "sip_header.user_agent", "ssdp.server",
+    "pptp.vendor", "favicon.sha256", "ssh.banner", "http_header.server", "http.body_shape"};
 // Texts that thousands of different products show.
 constexpr std::array<std::string_view, 16> generic = {"login", "index", "home", "welcome", "untitled", "document", "error", "not found", "unauthorized", "forbidden",
                                                       "bad request", "router", "camera", "web server", "apache", "nginx"};
