@@ -7,14 +7,39 @@
 
 #include "base/crypto.h"
 #include "base/escape.h"
+#include "identify/cluster_faces.h"
 
 namespace nora::identify {
 
 namespace {
 
-// Faces in order of how much they tell. The first face that a device shows makes its key, so a copy whose other ports are filtered
-// still falls into the same cluster. Every feature of the face takes part.
-struct Face { std::string_view name; std::vector<std::string_view> features; };
+bool is_hex_run(std::string_view w) {
+  return w.size() >= 6 && std::all_of(w.begin(), w.end(), [](char c) { return std::isxdigit(static_cast<unsigned char>(c)); }) &&
+         std::any_of(w.begin(), w.end(), [](char c) { return std::isdigit(static_cast<unsigned char>(c)); });
+}
+
+// feature -> first value in a fixed order (services ascending), so that two web ports do not make the key depend on reply order.
+std::map<std::string, std::string> features_of(const Sample& sample) {
+  std::vector<const Sample::Reply*> order;
+  for (const auto& reply : sample.replies) order.push_back(&reply);
+  std::sort(order.begin(), order.end(), [](auto* a, auto* b) { return std::tie(a->where, a->protocol) < std::tie(b->where, b->protocol); });
+  std::map<std::string, std::string> out;
+  for (const auto* reply : order) {
+    auto keys = reply->keys;
+    std::sort(keys.begin(), keys.end(), [](const auto& a, const auto& b) { return std::tie(a.key, a.value) < std::tie(b.key, b.value); });
+    for (const auto& kv : keys) if (!kv.value.empty()) out.try_emplace(kv.key, kv.value.substr(0, max_feature_bytes));
+  }
+  return out;
+}
+
+std::set<Service> ports_of(const Sample& sample) {
+  std::set<Service> out;
+  for (const auto& reply : sample.replies) out.insert(reply.where);
+  return out;
+}
+
+}  // namespace
+
 const std::vector<Face>& faces() {
   static const std::vector<Face> all = {
       {"http", {"html_title", "http_header.server", "http_header.wwwauth", "http.body_shape"}},
@@ -53,33 +78,6 @@ const std::vector<Face>& faces() {
   return all;
 }
 
-bool is_hex_run(std::string_view w) {
-  return w.size() >= 6 && std::all_of(w.begin(), w.end(), [](char c) { return std::isxdigit(static_cast<unsigned char>(c)); }) &&
-         std::any_of(w.begin(), w.end(), [](char c) { return std::isdigit(static_cast<unsigned char>(c)); });
-}
-
-// feature -> first value in a fixed order (services ascending), so that two web ports do not make the key depend on reply order.
-std::map<std::string, std::string> features_of(const Sample& sample) {
-  std::vector<const Sample::Reply*> order;
-  for (const auto& reply : sample.replies) order.push_back(&reply);
-  std::sort(order.begin(), order.end(), [](auto* a, auto* b) { return std::tie(a->where, a->protocol) < std::tie(b->where, b->protocol); });
-  std::map<std::string, std::string> out;
-  for (const auto* reply : order) {
-    auto keys = reply->keys;
-    std::sort(keys.begin(), keys.end(), [](const auto& a, const auto& b) { return std::tie(a.key, a.value) < std::tie(b.key, b.value); });
-    for (const auto& kv : keys) if (!kv.value.empty()) out.try_emplace(kv.key, kv.value.substr(0, max_feature_bytes));
-  }
-  return out;
-}
-
-std::set<Service> ports_of(const Sample& sample) {
-  std::set<Service> out;
-  for (const auto& reply : sample.replies) out.insert(reply.where);
-  return out;
-}
-
-}  // namespace
-
 std::string masked(std::string_view text) {
   text = text.substr(0, max_feature_bytes);
   std::string out;
@@ -109,6 +107,15 @@ std::string masked(std::string_view text) {
   return out;
 }
 
+std::string face_text(std::string_view feature, std::string_view value) {
+  // A shape is a hash: it stays as it is.
+  return feature == "http.body_shape" ? std::string(value) : masked(value);
+}
+
+std::string face_key(std::string_view face, std::string_view text) {
+  return "c-" + to_hex(sha256(as_bytes(std::string(face) + "\n" + std::string(text)))).substr(0, 10);
+}
+
 std::string cluster_key(const Sample& sample) {
   if (sample.identity.product_known()) return {};
   const auto features = features_of(sample);
@@ -116,11 +123,9 @@ std::string cluster_key(const Sample& sample) {
     std::string text;
     for (const auto feature : face.features) {
       const auto it = features.find(std::string(feature));
-      if (it == features.end()) continue;
-      // A shape is a hash: it stays as it is.
-      text += std::string(feature) + "=" + (feature == "http.body_shape" ? it->second : masked(it->second)) + "\n";
+      if (it != features.end()) text += std::string(feature) + "=" + face_text(feature, it->second) + "\n";
     }
-    if (!text.empty()) return "c-" + to_hex(sha256(as_bytes(std::string(face.name) + "\n" + text))).substr(0, 10);
+    if (!text.empty()) return face_key(face.name, text);
   }
   return {};
 }

@@ -1,4 +1,4 @@
-// The label game: 30 % of the fingerprints are hidden, the devices that only they would name are clustered, and an analyst who knows the truth
+// The label game: 30 % of the fingerprints that name a product are hidden, the devices that only they would name are clustered, and an analyst who knows the truth
 // names the 50 largest clusters. Measured: how many hidden devices have a name afterwards, and that none has a wrong one.
 // Population: every example of the shipped rules is a product; how many devices a product has follows Zipf's law (exponent 1.2, an assumption:
 // no census of real devices is at hand). Copies of a product differ in what differs in the field: serial numbers, addresses, open ports.
@@ -13,6 +13,7 @@
 
 #include "base/crypto.h"
 #include "identify/cluster.h"
+#include "identify/clusterer.h"
 #include "identify/words.h"
 
 namespace nora::identify {
@@ -99,6 +100,32 @@ void identify_all(std::vector<Sample>& samples, const std::vector<const RuleSet*
     const auto fused = fuse(std::move(evidence));
     s.identity = fused.empty() ? registry::Identity{} : fused[0].identity;
   }
+}
+
+// The one-pass form makes the groups that cluster_key() makes, device by device.
+TEST(Clusterer, SameGroupsAsOneByOne) {
+  std::mt19937_64 random(7);
+  const auto all = products();
+  Clusterer stream;
+  std::map<std::string, std::int64_t> expected;
+  for (registry::Id id = 1; id <= 2000; ++id) {
+    auto s = device_of(all[random() % all.size()], id, random);
+    if (id % 3 == 0) s.replies.push_back({{Port{443}, Proto::tcp}, "https", {{"html_title", "Login " + std::to_string(random() % 5)}, {"x509.shape", "s"}}});
+    if (id % 50 == 0) s.replies = {{{Port{9}, Proto::tcp}, "tcp", {}}};
+    std::sort(s.replies.begin(), s.replies.end(), [](const auto& a, const auto& b) { return std::tie(a.where, a.protocol) < std::tie(b.where, b.protocol); });
+    for (auto& reply : s.replies) {
+      std::sort(reply.keys.begin(), reply.keys.end(), [](const auto& a, const auto& b) { return std::tie(a.key, a.value) < std::tie(b.key, b.value); });
+      stream.begin_reply();
+      for (const auto& kv : reply.keys) stream.feature(kv.key, kv.value);
+      stream.observed(id, stream.end_reply());
+    }
+    const auto key = cluster_key(s);
+    ASSERT_EQ(stream.key_of_device(), key) << id;
+    if (!key.empty()) ++expected[key];
+  }
+  const auto groups = stream.finish();
+  ASSERT_EQ(groups.size(), expected.size());
+  for (const auto& g : groups) EXPECT_EQ(g.devices, expected.at(g.key));
 }
 
 TEST(LabelGame, FiftyNamesNameMostOfWhatWasHidden) {
