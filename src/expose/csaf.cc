@@ -22,7 +22,7 @@ CsafCheck check_document(const JsonPlace& document, std::string_view file_name) 
   Issues errors{out.errors}, warnings{out.warnings};
   check_schema(document, errors, warnings);
   if (!out.errors.empty()) return out;  // the tests rely on the structure
-  check_mandatory(document, errors);
+  check_mandatory(document, errors, warnings);
   check_optional(document, file_name, warnings);
   return out;
 }

@@ -26,7 +26,7 @@ struct Issues {
 
 // Structure. Unknown properties become warnings 6.2.20. Everything behind it may rely on types and required fields.
 void check_schema(const JsonPlace& document, Issues& errors, Issues& warnings);
-void check_mandatory(const JsonPlace& document, Issues& errors);
+void check_mandatory(const JsonPlace& document, Issues& errors, Issues& warnings);
 void check_optional(const JsonPlace& document, std::string_view file_name, Issues& warnings);
 
 // "4", "1.2.3-rc.1+build".

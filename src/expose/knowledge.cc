@@ -15,11 +15,14 @@ namespace fs = std::filesystem;
 
 namespace {
 
+// Stands beside the products and is another table: the bridge to CPE names (cpe_names.h).
+constexpr std::string_view alias_file = "cpe_aliases.toml";
+
 Result<std::vector<fs::path>> toml_files(const fs::path& directory) {
   std::error_code error;
   std::vector<fs::path> paths;
   for (fs::directory_iterator it(directory, error), end; !error && it != end; it.increment(error))
-    if (it->path().extension() == ".toml") paths.push_back(it->path());
+    if (it->path().extension() == ".toml" && it->path().filename() != alias_file) paths.push_back(it->path());
   if (error) return fail(Code::not_found, fmt::format("cannot read {}: {}", directory.string(), error.message()));
   std::sort(paths.begin(), paths.end());
   return paths;
