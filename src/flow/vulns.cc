@@ -235,7 +235,7 @@ Result<std::vector<VulnAnswer>> Vulnerabilities::about(std::string_view vendor, 
 
 Result<Vulnerabilities::Judged*> Vulnerabilities::judged(const registry::DeviceName& d) {
   const std::string key = d.vendor + "\x1f" + d.product + "\x1f" + d.firmware;
-  if (const auto it = identities_.find(key); it != identities_.end()) return &it->second;
+  if (const auto it = identities_.find(key); it != identities_.end()) return it->second.get();
   if (identities_.size() >= max_cached_identities) identities_.clear();
   Judged j;
   const auto facts = names_.facts(d.vendor, d.product, d.firmware);
@@ -254,7 +254,7 @@ Result<Vulnerabilities::Judged*> Vulnerabilities::judged(const registry::DeviceN
     j.rows.push_back(std::move(row));
   }
   NORA_TRY(j.support, support_end(d.vendor, d.product, d.firmware));
-  return &identities_.emplace(key, std::move(j)).first->second;
+  return identities_.emplace(key, std::make_shared<Judged>(std::move(j))).first->second.get();
 }
 
 Result<VulnReassessed> Vulnerabilities::reassess() {

@@ -5,6 +5,7 @@
 
 #include <filesystem>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -73,7 +74,7 @@ class Vulnerabilities {
   const expose::Knowledge& products_;
   std::map<std::string, Records> records_;               // by CVE; of this run
   std::map<std::string, expose::Epss> epss_;
-  std::map<std::string, Judged> identities_;
+  std::map<std::string, std::shared_ptr<Judged>> identities_;
 };
 
 }  // namespace nora::flow
