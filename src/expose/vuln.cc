@@ -58,6 +58,7 @@ Tri in_range(const CpeMatch& m, const DeviceFact& f) {
 }
 
 Tri version_answer(const CpeMatch& m, const DeviceFact& f, std::string& why) {
+  if (f.part == 'h') { why = fmt::format("the source names the hardware {} and no firmware version", f.product); return Tri::unknown; }
   if (f.version.empty()) { why = fmt::format("the firmware is not known; {} of {} are concerned", range_words(m), m.cpe[CpeField::product].plain()); return Tri::unknown; }
   if (!m.versions_named) { why = fmt::format("the source does not say in an ordered form which versions ({})", range_words(m)); return Tri::unknown; }
   const auto& version = m.cpe[CpeField::version];

@@ -31,7 +31,7 @@ expect "older catalogue" 0 "older than what is stored" bash -c "sed 's/2026-03-0
 
 expect "affected by version" 0 "affected according to NVD: firmware Ver.2.3 is from 1.0 and before 2.4" "$nora" vuln for --product "Kinmirai Denki CTL-100" --firmware Ver.2.3 --store $store
 expect "possibly without a version" 0 "possibly affected according to" "$nora" vuln for --product "Kinmirai Denki CTL-100" --store $store
-expect "never more than possibly" 1 "" bash -c "$nora vuln for --product 'Kinmirai Denki CTL-100' --store $store --json | grep -q affected_by_version"
+expect "never more than possibly" 1 '^0$' bash -c "$nora vuln for --product 'Kinmirai Denki CTL-100' --store $store --json | grep -c affected_by_version"
 expect "priority in words" 0 "KEV since 2026-02-20, by ransomware" "$nora" vuln for --vendor "Kinmirai Denki" --product CTL-100 --firmware 2.3 --store $store
 expect "json" 0 '"cve":"CVE-2026-90001","verdict":"affected_by_version".*"kev":\{' "$nora" vuln for --product "Kinmirai Denki CTL-100" --firmware 2.3 --store $store --json
 expect "fixed version" 0 "is not from 1.0 and before 2.4|not affected" "$nora" vuln for --product "Kinmirai Denki CTL-100" --firmware 2.4 --all --store $store
