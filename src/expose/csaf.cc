@@ -17,6 +17,8 @@ std::string CsafIssue::text() const { return fmt::format("test {} at {}: {}", te
 
 namespace {
 
+constexpr std::size_t max_told_errors = 10;
+
 CsafCheck check_document(const JsonPlace& document, std::string_view file_name) {
   CsafCheck out;
   Issues errors{out.errors}, warnings{out.warnings};
@@ -197,8 +199,9 @@ Result<CsafDocument> parse_csaf(std::string_view text, std::string_view file_nam
   const JsonPlace root(document, "");
   auto check = check_document(root, file_name);
   if (!check.errors.empty()) {
-    auto what = "the CSAF document breaks " + check.errors[0].text();
-    if (check.errors.size() > 1) what += fmt::format(" (and {} more)", check.errors.size() - 1);
+    std::string what = "the CSAF document breaks ";
+    for (std::size_t i = 0; i < std::min(check.errors.size(), max_told_errors); ++i) what += (i > 0 ? "; " : "") + check.errors[i].text();
+    if (check.errors.size() > max_told_errors) what += fmt::format("; and {} more", check.errors.size() - max_told_errors);
     return fail(Code::bad_input, what);
   }
   CsafDocument out;

@@ -34,7 +34,7 @@ struct CsafDocument {
   std::vector<CsafIssue> warnings;
   std::vector<Vulnerability> records;
 };
-// Errors: bad_input with the first issue and how many more there are.
+// Errors: bad_input with the first ten issues and how many more there are.
 Result<CsafDocument> parse_csaf(std::string_view text, std::string_view file_name = {});
 
 // "<4.2", ">=2.0|<2.3", "vers:generic/>=1|<2", "4.1" into bounds; false when the text says no such range.

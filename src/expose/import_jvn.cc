@@ -1,6 +1,7 @@
 // JVN iPedia: JVNRSS (overview list and feeds: products without versions) and VULDEF (details, with versions in words). Fields after the MyJVN API's
-// description of getVulnOverviewList and getVulnDetailInfo (https://jvndb.jvn.jp/apis/). Texts of versions are read only in the forms that say an
-// order without doubt ("X", "X およびそれ以前", "X 以前", "X 未満", "X より前"); all others are kept in words and give "possibly affected".
+// description of getVulnOverviewList and getVulnDetailInfo (https://jvndb.jvn.jp/apis/, https://github.com/MyJVN/np). Texts of versions are read only in
+// the forms that say an order without doubt ("X", "X およびそれ以前", "X 以前", "X 未満", "X より前"), and "（CVE-…、CVE-…）" behind one limits it to these
+// CVEs; all others are kept in words and give "possibly affected".
 #include <fmt/format.h>
 
 #include <pugixml.hpp>
@@ -8,6 +9,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cstring>
+#include <utility>
 
 #include "expose/cpe_names.h"
 #include "expose/vuln_import.h"
@@ -84,12 +86,38 @@ bool one_version(std::string_view t) {
   }
   return digit && blanks <= 3;
 }
+bool is_cve_list(std::string_view text, std::vector<std::string>& out) {
+  std::string word;
+  for (const char c : std::string(text) + " ") {
+    if (static_cast<unsigned char>(c) < 0x80 && c != ' ' && c != ',') { word += c; continue; }
+    if (word.empty()) continue;  // between two: a comma, or the bytes of "、"
+    if (!is_cve_id(word)) return false;
+    out.push_back(std::exchange(word, {}));
+  }
+  return !out.empty();
+}
+// "…（CVE-2026-90005、CVE-2026-90006）": only these. Empty: every CVE of the entry.
+std::vector<std::string> cut_cves(std::string_view& text) {
+  for (const auto& [open, close] : {std::pair<std::string_view, std::string_view>{"（", "）"}, {"(", ")"}}) {
+    const auto at = text.rfind(open);
+    if (at == std::string_view::npos || !text.ends_with(close)) continue;
+    std::vector<std::string> out;
+    if (!is_cve_list(text.substr(at + open.size(), text.size() - at - open.size() - close.size()), out)) continue;
+    text = trimmed(text.substr(0, at));
+    return out;
+  }
+  return {};
+}
 void read_version(CpeMatch& m, std::string_view text) {
   m.version_text = text;
   auto t = text;
+  for (const std::string_view all : {"すべてのバージョン", "全てのバージョン", "全バージョン"})
+    if (t == all) { m.versions_named = true; return; }
+  for (const std::string_view word : {"ファームウェアバージョン", "ファームウェア", "バージョン"})
+    if (t.starts_with(word)) { t = trimmed(t.substr(word.size())); break; }
   std::string* bound = nullptr;
-  if (cut_suffix(t, {"およびそれ以前", "及びそれ以前", "以前のバージョン", "以前", "and earlier", "and prior"})) bound = &m.end_including;
-  else if (cut_suffix(t, {"未満", "より前のバージョン", "より前"})) bound = &m.end_excluding;
+  if (cut_suffix(t, {"およびそれ以前のバージョン", "およびそれ以前", "及びそれ以前", "以前のバージョン", "以前", "and earlier", "and prior"})) bound = &m.end_including;
+  else if (cut_suffix(t, {"未満のバージョン", "未満", "より前のバージョン", "より前"})) bound = &m.end_excluding;
   if (!one_version(t)) return;
   if (bound != nullptr) *bound = t;
   else m.cpe[CpeField::version] = CpeValue::literal(t);
@@ -104,15 +132,21 @@ Status set_time(std::string_view record, std::string_view text, std::string& to)
   return {};
 }
 
+struct Product {
+  CpeMatch match;
+  std::vector<std::string> cves;  // empty: every CVE of the entry
+};
 // One record per CVE; a JVNDB entry without one stands under its own id.
-void put(std::vector<Vulnerability>& out, const Vulnerability& base, const std::vector<std::string>& cves) {
-  if (cves.empty()) {
-    out.push_back(base);
-    return;
-  }
+void put(std::vector<Vulnerability>& out, const Vulnerability& base, std::vector<std::string> cves, const std::vector<Product>& products) {
+  const bool none = cves.empty();
+  if (none) cves.push_back(base.record);
   for (const auto& cve : cves) {
     out.push_back(base);
     out.back().id = cve;
+    Configuration c;
+    for (const auto& p : products)
+      if (none || p.cves.empty() || std::find(p.cves.begin(), p.cves.end(), cve) != p.cves.end()) c.matches.push_back(p.match);
+    if (!c.matches.empty()) out.back().configurations.push_back(std::move(c));
   }
 }
 void note_cve(std::vector<std::string>& cves, std::string id) {
@@ -133,7 +167,7 @@ Status read_rss(const pugi::xml_node& root, bool japanese, std::vector<Vulnerabi
     v.description = text_of(child(item, "description"));
     if (auto link = text_of(child(item, "link")); !link.empty()) v.references.push_back(std::move(link));
     std::vector<std::string> cves;
-    Configuration products;
+    std::vector<Product> products;
     for (const auto& c : item.children()) {
       const auto name = local(c);
       if (name == "references") {
@@ -143,7 +177,8 @@ Status read_rss(const pugi::xml_node& root, bool japanese, std::vector<Vulnerabi
         if (auto url = text_of(c); !url.empty()) v.references.push_back(std::move(url));
       } else if (name == "cpe") {
         NORA_TRY(auto m, product(v.record, text_of(c), c.attribute("vendor").value(), c.attribute("product").value()));
-        if (m) products.matches.push_back(std::move(*m));
+        if (m) products.push_back({std::move(*m), {}});
+        if (products.size() > max_matches) return bad(v.record, "more products than one record may have");
       } else if (name == "cvss") {
         Cvss s{c.attribute("version").value(), c.attribute("vector").value(), c.attribute("severity").value(), 0};
         NORA_TRY(s.score, score(v.record, c.attribute("score").value()));
@@ -154,8 +189,7 @@ Status read_rss(const pugi::xml_node& root, bool japanese, std::vector<Vulnerabi
         NORA_CHECK(set_time(v.record, text_of(c), v.modified));
       }
     }
-    if (!products.matches.empty()) v.configurations.push_back(std::move(products));
-    put(out, v, cves);
+    put(out, v, std::move(cves), products);
   }
   return {};
 }
@@ -174,7 +208,7 @@ Status read_vuldef(const pugi::xml_node& root, bool japanese, std::vector<Vulner
     if (!data) return bad(v.record, "VulinfoData is missing");
     (japanese ? v.title_ja : v.title_en) = text_of(child(data, "Title"));
     v.description = text_of(child(child(data, "VulinfoDescription"), "Overview"));
-    Configuration products;
+    std::vector<Product> products;
     for (const auto& item : child(data, "Affected").children()) {
       if (local(item) != "AffectedItem") continue;
       NORA_TRY(const auto base, product(v.record, text_of(child(item, "Cpe")), text_of(child(item, "Name")), text_of(child(item, "ProductName"))));
@@ -182,15 +216,16 @@ Status read_vuldef(const pugi::xml_node& root, bool japanese, std::vector<Vulner
       std::size_t versions = 0;
       for (const auto& number : item.children()) {
         if (local(number) != "VersionNumber" || text_of(number).empty()) continue;
-        auto m = *base;
-        read_version(m, text_of(number));
-        products.matches.push_back(std::move(m));
+        const auto text = text_of(number);
+        std::string_view rest = text;
+        Product p{*base, cut_cves(rest)};
+        read_version(p.match, rest);
+        products.push_back(std::move(p));
         ++versions;
       }
-      if (versions == 0) products.matches.push_back(*base);
-      if (products.matches.size() > max_matches) return bad(v.record, "more products than one record may have");
+      if (versions == 0) products.push_back({*base, {}});
+      if (products.size() > max_matches) return bad(v.record, "more products than one record may have");
     }
-    if (!products.matches.empty()) v.configurations.push_back(std::move(products));
     for (const auto& c : child(data, "Impact").children()) {
       if (local(c) != "Cvss") continue;
       Cvss s{c.attribute("version").value(), text_of(child(c, "Vector")), text_of(child(c, "Severity")), 0};
@@ -208,7 +243,7 @@ Status read_vuldef(const pugi::xml_node& root, bool japanese, std::vector<Vulner
     }
     NORA_CHECK(set_time(v.record, text_of(child(data, "DateFirstPublished")), v.published));
     NORA_CHECK(set_time(v.record, text_of(child(data, "DateLastUpdated")), v.modified));
-    put(out, v, cves);
+    put(out, v, std::move(cves), products);
   }
   return {};
 }

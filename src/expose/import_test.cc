@@ -133,10 +133,10 @@ TEST(Jvn, RssNamesProductsWithoutVersions) {
 TEST(Jvn, VuldefReadsVersionsThatSayAnOrder) {
   const auto list = parse_jvn(file("jvn_vuldef.xml"));
   ASSERT_TRUE(list) << list.error().text();
-  ASSERT_EQ(list->size(), 1u);
+  ASSERT_EQ(list->size(), 2u);
   const auto& v = list->at(0);
   EXPECT_EQ(v.id, "CVE-2026-90005");
-  ASSERT_EQ(v.configurations.at(0).matches.size(), 4u) << "a product with a Japanese name only matches nothing";
+  ASSERT_EQ(v.configurations.at(0).matches.size(), 6u) << "a product with a Japanese name only matches nothing, one row is of another CVE";
   const auto& m = v.configurations[0].matches;
   EXPECT_EQ(m[0].end_including, "Ver.2.3");
   EXPECT_FALSE(m[2].versions_named);
@@ -149,6 +149,13 @@ TEST(Jvn, VuldefReadsVersionsThatSayAnOrder) {
   EXPECT_EQ(at("CTL-100", "2.4"), Verdict::not_affected);
   EXPECT_EQ(at("HEMS-GW1", "1.7"), Verdict::affected_by_version);
   EXPECT_EQ(at("HEMS-GW1", "1.9"), Verdict::possibly_affected) << "the words of the second row are not understood";
+  EXPECT_EQ(at("CTL-400", "Ver.1.4.1"), Verdict::affected_by_version);
+  EXPECT_EQ(at("CTL-400", "Ver.1.4.2"), Verdict::not_affected);
+  EXPECT_EQ(at("CTL-500", "1.05"), Verdict::not_affected) << "the row names another CVE";
+  EXPECT_EQ(at("CTL-600", "9.9"), Verdict::affected_by_version) << "all versions";
+  const auto other = [&](std::string_view product, std::string_view version) { return judge(list->at(1), none.facts("Kinmirai Denki", product, version)).verdict; };
+  EXPECT_EQ(other("CTL-500", "1.05"), Verdict::affected_by_version);
+  EXPECT_EQ(other("CTL-500", "1.06"), Verdict::not_affected);
   survives_the_store(*list);
 }
 TEST(Jvn, BreachesAreNamed) {

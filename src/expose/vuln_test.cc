@@ -153,10 +153,14 @@ TEST(CpeNames, TheShippedTableLoads) {
   EXPECT_FALSE(names->all().empty());
   EXPECT_NE(names->support_alias("MikroTik", "RouterOS"), nullptr);
   // An unverified spelling is said to be one.
-  const auto v = vuln({any({before("cpe:2.3:o:nec:aterm_wg1200hp4_firmware:*:*:*:*:*:*:*:*", "2.0")})});
-  const auto j = judge(v, names->facts("NEC Platforms", "Aterm WG1200HP4", "Ver.1.3"));
-  EXPECT_EQ(j.verdict, Verdict::affected_by_version);
-  EXPECT_NE(j.reason.find("has not been checked"), std::string::npos) << j.reason;
+  const auto of_vendor = [&](const std::string& vendor) {
+    const auto v = vuln({any({before("cpe:2.3:o:" + vendor + ":aterm_wg1200hp4_firmware:*:*:*:*:*:*:*:*", "2.0")})});
+    return judge(v, names->facts("NEC Platforms", "Aterm WG1200HP4", "Ver.1.3"));
+  };
+  EXPECT_EQ(of_vendor("necplatforms").verdict, Verdict::affected_by_version);
+  EXPECT_NE(of_vendor("necplatforms").reason.find("has not been checked"), std::string::npos) << of_vendor("necplatforms").reason;
+  EXPECT_EQ(of_vendor("nec").verdict, Verdict::affected_by_version);
+  EXPECT_EQ(of_vendor("nec").reason.find("has not been checked"), std::string::npos) << of_vendor("nec").reason;
 }
 
 TEST(Priority, InWords) {

@@ -20,7 +20,7 @@ done
 expect "import eol, then judge" 0 "devices judged again" "$nora" vuln import eol "$data/routeros.json" --store $store
 expect "import again changes nothing" 0 '"added":0,"changed":0,"same":2' "$nora" vuln import nvd "$data/nvd.json" --store $store --json
 expect "csaf warns" 0 "warning: test 6.3.10" "$nora" vuln import csaf "$data/csaf_advisory.json" --store $store
-expect "two files" 0 "jvn_vuldef.xml: 1 records" "$nora" vuln import jvn "$data/jvn_rss.xml" "$data/jvn_vuldef.xml" --store $store
+expect "two files" 0 "jvn_vuldef.xml: 1 records of 2026-02-23" "$nora" vuln import jvn "$data/jvn_rss.xml" "$data/jvn_vuldef.xml" --store $store
 
 sed 's/"baseScore": 9.8/"baseScore": 4.0/' "$data/csaf_advisory.json" > bad.json
 expect "csaf refused by its test" 1 "bad.json: the CSAF document breaks test 6.1.9 at /vulnerabilities/0/scores/0/cvss_v3/baseScore" "$nora" vuln import csaf bad.json --store $store
