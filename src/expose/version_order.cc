@@ -10,23 +10,19 @@
 namespace nora::expose {
 namespace {
 
-// How one maker counts. Sources: the version texts on the makers' own download pages; where a habit is not certain the default (more "unknown") stays.
+// How one maker counts, where it differs from the careful rule for all: dotted numbers, stages (alpha, beta, rc), "build N". A row that makes more pairs
+// comparable needs a source; rows that make fewer comparable (second_number) are caution.
 struct Rule {
   std::string_view vendor;           // first word, lower case
   bool zero_padded = false;          // "1.05" and "1.5" are the same number; otherwise such a pair is not ordered
   bool letter_after = false;         // "1.02b" is later than "1.02"
-  std::string_view second_number{};  // characters that begin a second, independent number: "V1.0.4.84_10.0.58"
+  std::string_view second_number{};  // characters that begin a second number, without which two versions may be any of a series
 };
-constexpr std::array<Rule, 9> rules = {{
-    {.vendor = "yamaha", .zero_padded = true},                          // Rev.11.01.34
-    {.vendor = "nec", .zero_padded = true},                             // Ver.1.2.0
-    {.vendor = "netgear", .second_number = "_"},                        // V1.0.4.84_10.0.58: firmware, then language table
-    {.vendor = "synology", .second_number = "-"},                       // 6.2.3-25426
-    {.vendor = "openssl", .letter_after = true},                        // 1.0.2k
-    {.vendor = "qnap", .zero_padded = true},                            // 4.3.6.1070 build 20190919
-    {.vendor = "mikrotik"},                                             // 6.49beta54 < 6.49rc1 < 6.49
-    {.vendor = "hikvision"},                                            // V5.4.5 build 170124
-    {.vendor = "draytek"},                                              // 3.9.2
+constexpr std::array<Rule, 4> rules = {{
+    {.vendor = "yamaha", .zero_padded = true},      // Rev.11.01.34: two digits in each part, "8.01" is not a fraction
+    {.vendor = "openssl", .letter_after = true},    // 1.0.2k: letters are patch releases (https://openssl-library.org/policies/releasestrat/, before 3.0)
+    {.vendor = "netgear", .second_number = "_"},    // V1.0.4.84_10.0.58
+    {.vendor = "synology", .second_number = "-"},   // 6.2.3-25426
 }};
 constexpr Rule default_rule{};
 
