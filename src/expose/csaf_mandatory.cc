@@ -8,6 +8,9 @@ namespace nora::expose::csaf {
 namespace {
 
 constexpr std::string_view status_lists[] = {"first_affected", "first_fixed", "fixed", "known_affected", "known_not_affected", "last_affected", "recommended", "under_investigation"};
+constexpr std::pair<std::string_view, std::string_view> status_groups[] = {  // "recommended" may stand beside any
+    {"first_affected", "affected"}, {"known_affected", "affected"}, {"last_affected", "affected"},  {"known_not_affected", "not affected"},
+    {"first_fixed", "fixed"},       {"fixed", "fixed"},             {"under_investigation", "under investigation"}};
 
 std::string lower(std::string_view t) {
   std::string out;
@@ -105,9 +108,7 @@ class Tests {
     for (const auto& v : vulnerabilities_) {
       if (const auto status = v.find("product_status")) {
         std::map<std::string, std::string_view> said;
-        for (const auto& [list, group] : {std::pair{"first_affected", "affected"}, std::pair{"known_affected", "affected"}, std::pair{"last_affected", "affected"},
-                                          std::pair{"known_not_affected", "not affected"}, std::pair{"first_fixed", "fixed"}, std::pair{"fixed", "fixed"},
-                                          std::pair{"under_investigation", "under investigation"}})
+        for (const auto& [list, group] : status_groups)
           each(*status, list, [&](const JsonPlace& p) {
             const auto [it, fresh] = said.emplace(str(p), group);
             if (!fresh && it->second != group) add("6.1.6", p, fmt::format("product {} is both \"{}\" and \"{}\"", str(p), it->second, group));
