@@ -108,10 +108,10 @@ class Tests {
     for (const auto& v : vulnerabilities_) {
       if (const auto status = v.find("product_status")) {
         std::map<std::string, std::string_view> said;
-        for (const auto& [list, group] : status_groups)
-          each(*status, list, [&](const JsonPlace& p) {
-            const auto [it, fresh] = said.emplace(str(p), group);
-            if (!fresh && it->second != group) add("6.1.6", p, fmt::format("product {} is both \"{}\" and \"{}\"", str(p), it->second, group));
+        for (const auto& each_group : status_groups)
+          each(*status, each_group.first, [&, group = each_group.second](const JsonPlace& p) {
+            const auto it = said.emplace(str(p), group).first;
+            if (it->second != group) add("6.1.6", p, fmt::format("product {} is both \"{}\" and \"{}\"", str(p), it->second, group));
           });
       }
       std::set<std::pair<std::string, CvssVersion>> scored;
