@@ -19,6 +19,7 @@ namespace {
 constexpr std::string_view support_file = "support_end.toml";
 constexpr std::string_view marks_file = "marks.toml";
 constexpr std::string_view infected_advice = "infected";  // lists every rule that speaks of an infection
+constexpr std::string_view alias_file = "cpe_aliases.toml";  // the bridge to CPE names (cpe_names.h)
 
 Result<std::vector<fs::path>> toml_files(const fs::path& directory) {
   std::error_code error;
@@ -109,7 +110,7 @@ Result<Knowledge> Knowledge::load(const fs::path& products, const fs::path& advi
     NORA_TRY(const auto paths, toml_files(directory));
     for (const auto& path : paths) {
       const std::string file = path.filename().string();
-      if (file == support_file || file == marks_file) continue;
+      if (file == support_file || file == marks_file || file == alias_file) continue;
       NORA_TRY(const auto text, read_file(path, max_data_file_bytes));
       NORA_TRY(const toml::table document, parse_toml(text, file));
       const TomlTable root(document, file);

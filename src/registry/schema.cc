@@ -126,6 +126,29 @@ CREATE TABLE rate_share (
   mandate {blob} NOT NULL, holder text NOT NULL, pps bigint NOT NULL, per_24_pps bigint NOT NULL, lease_until bigint NOT NULL,
   PRIMARY KEY (mandate, holder)))";
 
+// Vulnerability data (vulns.h): what the sources say, and what was judged of each device. Public data; device_vuln is about devices only and is made
+// again from them at any time. vuln_text: the reasons, which many devices share.
+constexpr std::string_view vulnerabilities = R"(
+CREATE TABLE vuln_record (
+  source text NOT NULL, record text NOT NULL, cve text NOT NULL, modified bigint NOT NULL, doc text NOT NULL, PRIMARY KEY (source, record, cve));
+CREATE INDEX vuln_record_by_cve ON vuln_record (cve);
+CREATE TABLE vuln_product (
+  vendor text NOT NULL, product text NOT NULL, cve text NOT NULL, source text NOT NULL, record text NOT NULL,
+  PRIMARY KEY (vendor, product, cve, source, record));
+CREATE INDEX vuln_product_by_record ON vuln_product (source, record);
+CREATE TABLE vuln_epss (cve text PRIMARY KEY, score double precision NOT NULL, percentile double precision NOT NULL, day bigint NOT NULL);
+CREATE TABLE support_cycle (
+  product text NOT NULL, cycle text NOT NULL, eol text NOT NULL, support text NOT NULL, latest text NOT NULL, PRIMARY KEY (product, cycle));
+CREATE TABLE vuln_import (
+  id {serial}, source text NOT NULL, file text NOT NULL, file_hash {blob} NOT NULL, data_at bigint NOT NULL, records bigint NOT NULL,
+  changed bigint NOT NULL, at bigint NOT NULL);
+CREATE INDEX vuln_import_by_source ON vuln_import (source, data_at);
+CREATE TABLE vuln_text (id bigint PRIMARY KEY, words text NOT NULL);
+CREATE TABLE device_vuln (
+  device bigint NOT NULL, cve text NOT NULL, verdict bigint NOT NULL, source text NOT NULL, reason bigint NOT NULL, words bigint NOT NULL,
+  priority bigint NOT NULL, at bigint NOT NULL, PRIMARY KEY (device, cve));
+CREATE INDEX device_vuln_by_cve ON device_vuln (cve))";
+
 // Under which label the identifications of a rules version are kept (reply_scan.h); a version without a row: under its own name.
 constexpr std::string_view rules_labels = R"(
 CREATE TABLE rules_label (version text PRIMARY KEY, label text NOT NULL, at bigint NOT NULL))";
@@ -140,7 +163,8 @@ const std::vector<store::Migration>& migrations() {
       {4, "jobs", work},
       {5, "keys of devices", device_keys},
       {6, "scan nodes", scan_nodes},
-      {7, "labels of rules versions", rules_labels},
+      {7, "vulnerabilities", vulnerabilities},
+      {8, "labels of rules versions", rules_labels},
   };
   return all;
 }

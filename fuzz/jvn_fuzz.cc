@@ -1,0 +1,23 @@
+// domain: expose
+// JVNRSS and VULDEF. Property as in csaf_fuzz.cc.
+#include <cstdint>
+
+#include "base/bytes.h"
+#include "base/result.h"
+#include "expose/cpe_names.h"
+#include "expose/vuln_import.h"
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  using namespace nora;
+  if (size > 256 * 1024) return 0;
+  const auto list = expose::parse_jvn(as_text({data, size}));
+  if (!list) return 0;
+  const expose::CpeNames names;
+  const auto facts = names.facts("Kinmirai Denki", "CTL-100", "");
+  for (const auto& v : *list) {
+    const auto stored = expose::vulnerability_from(json::parse_object(json::text(expose::to_json(v))).value());
+    NORA_ASSERT(stored.has_value(), "the stored form reads back");
+    NORA_ASSERT(expose::judge(v, facts).verdict != expose::Verdict::affected_by_version, "no version, no such verdict");
+  }
+  return 0;
+}
