@@ -87,16 +87,43 @@ Result<std::optional<registry::Device>> Pipeline::Parts::by_endpoint(const Addre
   if (candidates.empty() && alone && !(v.route && v.route->shared))
     for (const auto& e : ends)
       if (!placed_here.contains(e.device) && v.newest - e.to <= v.window) candidates.insert(e.device);
-  if (candidates.size() != 1) return std::optional<registry::Device>{};
-  NORA_TRY(auto device, registry.device(*candidates.begin()));
-  NORA_TRY(const auto old_keys, registry.device_keys(*candidates.begin()));
+  // Several stood there: the one that can be this one; the same work again must not make it anew.
+  std::vector<registry::Device> possible;
+  for (const Id id : candidates) {
+    NORA_TRY(auto d, registry.device(id));
+    if (d && may_be_same(d->identity, f.identity)) possible.push_back(std::move(*d));
+  }
+  if (possible.size() > 1)
+    std::erase_if(possible, [&](const auto& d) { return !d.identity.product_known() || identify::normal(d.identity.product.value) != identify::normal(f.identity.product.value); });
+  if (possible.size() != 1) return std::optional<registry::Device>{};
+  std::optional<registry::Device> device = std::move(possible[0]);
+  NORA_TRY(const auto old_keys, registry.device_keys(device->id));
   // Another key of the same kind: another unit stands there now.
   const auto kind = [](const std::string& key) { return key.substr(0, key.find(':')); };
   for (const auto& key : keys)
     for (const auto& old : old_keys)
       if (kind(key) == kind(old) && key != old && std::find(old_keys.begin(), old_keys.end(), key) == old_keys.end()) return std::optional<registry::Device>{};
-  if (!device || !may_be_same(device->identity, f.identity)) return std::optional<registry::Device>{};
   return device;
+}
+
+// A device that only other rules had seen: every reply that made it speaks for a device placed here now. It becomes that one.
+Status Pipeline::Parts::take_in_unfounded(const AddressView& v, const std::vector<PlacedDevice>& placed) {
+  NORA_TRY(const auto ends, registry.endpoints_at(v.ip));
+  std::set<Id> gone;
+  for (const auto& e : ends) if (!placed_here.contains(e.device)) gone.insert(e.device);
+  for (const Id id : gone) {
+    NORA_TRY(const auto all, registry.endpoints(id));
+    std::set<Id> into;
+    const bool covered = std::all_of(all.begin(), all.end(), [&](const auto& e) {
+      if (e.ip != v.ip) return false;
+      for (const auto& p : placed)
+        for (const auto& c : p.current)
+          if (c.seen.where.port == e.port && c.seen.where.proto == e.proto && c.seen.reply_hash == e.reply_hash) { into.insert(p.device.id); return true; }
+      return false;
+    });
+    if (covered && into.size() == 1) NORA_CHECK(unite(id, *into.begin()));
+  }
+  return {};
 }
 
 // Two families of one line: every answer equal, at least two services, and nobody else in the world answers like that. 1 x 1 or nothing.
@@ -222,6 +249,7 @@ Result<std::vector<PlacedDevice>> Pipeline::Parts::place(const AddressView& v) {
     }
     out.push_back(std::move(placed));
   }
+  if (rules_changed) NORA_CHECK(take_in_unfounded(v, out));
   return out;
 }
 

@@ -538,7 +538,13 @@ TEST_P(FlowOnBoth, ChangedRulesGiveWhatAllNewWorkWouldGive) {
     ASSERT_TRUE(pipeline->reassess_all());
     EXPECT_EQ(quick, identities()) << "change " << i;
   }
-  EXPECT_EQ(identities(), original);
+  // A rule that names everything may move a device to another row; the names all come back.
+  const auto names = [](std::vector<std::string> list) {
+    for (auto& text : list) text.erase(0, text.find(' '));
+    std::sort(list.begin(), list.end());
+    return list;
+  };
+  EXPECT_EQ(names(identities()), names(original));
   std::filesystem::remove_all(dir);
 }
 

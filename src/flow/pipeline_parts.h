@@ -73,6 +73,7 @@ struct Pipeline::Parts {
   Result<std::optional<registry::Device>> by_equal_answers(const AddressView& view, const identify::FusedDevice& fused, const std::vector<Current>& current);
   Result<std::optional<registry::Device>> by_endpoint(const AddressView& view, const identify::FusedDevice& fused, const std::vector<std::string>& keys, bool alone);
   Status unite(Id from, Id into);
+  Status take_in_unfounded(const AddressView& view, const std::vector<PlacedDevice>& placed);
   // findings.cc
   Status expose(const AddressView& view, const std::vector<PlacedDevice>& devices);
   Result<std::set<Service>> closed_by_infection(Ip ip, Id device, const std::vector<registry::StoredFinding>& findings);
