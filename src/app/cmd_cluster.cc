@@ -1,4 +1,4 @@
-// `nora cluster list|show|name|undo`: devices that no rule names, and their naming by two persons. flow/naming does the work.
+// `nora cluster list|show|name|undo|label|rates`: devices that no rule names, and their naming by two persons. flow/naming does the work.
 #include <fmt/format.h>
 
 #include <memory>
@@ -12,14 +12,15 @@ namespace {
 struct Options {
   CenterOptions center;
   std::string key, vendor, product, type, by, accept;
-  std::int64_t proposal = 0;
+  std::int64_t proposal = 0, device = 0;
   std::size_t min_members = 2;
   bool dry_run = false;
 };
 
 void print(const json::Object& o) { fmt::print("{}\n", json::text(o)); }
 
-json::Object cluster_json(const identify::Cluster& c) {
+json::Object cluster_json(const flow::Queued& q) {
+  const auto& c = q.cluster;
   json::Object shared, differs;
   json::Array ports, members;
   for (const auto& [feature, value] : c.shared) shared[to_clean_utf8(feature)] = to_clean_utf8(value);
@@ -30,20 +31,22 @@ json::Object cluster_json(const identify::Cluster& c) {
   }
   for (const auto& p : c.ports) ports.emplace_back(fmt::format("{}/{}", p.port.value, name(p.proto)));
   for (auto id : c.members) members.emplace_back(id);
-  return {{"cluster", c.key}, {"members", members}, {"ports", ports}, {"shared", shared}, {"differs", differs}};
+  return {{"cluster", c.key}, {"devices", q.devices}, {"new_30_days", q.grown}, {"worst", q.worst ? json::Value(std::string(registry::name(*q.worst))) : json::Value(nullptr)},
+          {"score", q.score}, {"members", members}, {"ports", ports}, {"shared", shared}, {"differs", differs}};
 }
 
 Result<int> list(const Options& o, Run& run) {
   Center center(o.center, run.env);
   NORA_TRY(auto naming, center.naming());
-  NORA_TRY(const auto found, naming.clusters(o.min_members));
-  for (const auto& c : found) {
+  NORA_TRY(const auto found, naming.queue(o.min_members));
+  for (const auto& q : found) {
+    const auto& c = q.cluster;
     if (run.json) {
-      print(cluster_json(c));
+      print(cluster_json(q));
       continue;
     }
     const auto title = c.shared.find("html_title");
-    fmt::print("{}  {} devices  {}\n", c.key, c.members.size(), title == c.shared.end() ? "" : to_terminal(title->second));
+    fmt::print("{}  {} devices, {} new in 30 days, worst finding {}, score {:.0f}  {}\n", c.key, q.devices, q.grown, q.worst ? registry::name(*q.worst) : "none", q.score, title == c.shared.end() ? "" : to_terminal(title->second));
   }
   return 0;
 }
@@ -51,11 +54,11 @@ Result<int> list(const Options& o, Run& run) {
 Result<int> show(const Options& o, Run& run) {
   Center center(o.center, run.env);
   NORA_TRY(auto naming, center.naming());
-  NORA_TRY(const auto found, naming.clusters(1));
-  for (const auto& c : found) {
-    if (c.key != o.key) continue;
+  NORA_TRY(const auto found, naming.queue(1, o.key));
+  for (const auto& q : found) {
+    const auto& c = q.cluster;
     if (run.json) {
-      print(cluster_json(c));
+      print(cluster_json(q));
       return 0;
     }
     fmt::print("{}  {} devices\n", c.key, c.members.size());
@@ -105,6 +108,53 @@ Result<int> undo(const Options& o, Run& run) {
   return 0;
 }
 
+Result<int> label(const Options& o, Run& run) {
+  Center center(o.center, run.env);
+  NORA_TRY(auto* registry, center.registry());
+  NORA_CHECK(flow::put_label(*registry, {o.device, o.vendor, o.product, o.type, o.by, run.env.clock.now()}));
+  if (run.json) print({{"device", o.device}, {"labelled", true}});
+  else fmt::print("device {} is labelled; nora cluster rates compares\n", o.device);
+  return 0;
+}
+
+json::Object rate_json(const flow::Rate& r) {
+  return {{"devices", r.devices}, {"type", r.type}, {"vendor", r.vendor}, {"product", r.product}, {"firmware", r.firmware}};
+}
+
+Result<int> rates(const Options& o, Run& run) {
+  Center center(o.center, run.env);
+  NORA_TRY(auto* pipeline, center.pipeline());
+  NORA_TRY(const auto r, pipeline->rates());
+  if (run.json) {
+    json::Object by_key;
+    for (const auto& [key, rate] : r.by_key) by_key[to_clean_utf8(key)] = rate_json(rate);
+    const auto precision = [](const flow::Precision& p) {
+      const auto [low, high] = p.interval();
+      return json::Object{{"stated", p.stated}, {"right", p.right}, {"low_95", low}, {"high_95", high}};
+    };
+    print({{"total", rate_json(r.total)}, {"by_key", by_key}, {"labelled", r.labelled}, {"precision", json::Object{{"type", precision(r.type)}, {"vendor", precision(r.vendor)}, {"product", precision(r.product)}}},
+           {"unnamed", json::Object{{"clusters", r.clusters}, {"devices", r.clustered}, {"largest", r.largest}}}});
+    return 0;
+  }
+  const auto share = [](std::int64_t n, std::int64_t of) { return of == 0 ? 0.0 : 100.0 * static_cast<double>(n) / static_cast<double>(of); };
+  const auto line = [&](std::string_view name, const flow::Rate& x) {
+    fmt::print("{:<26} {:>8} {:>7.1f} % {:>7.1f} % {:>7.1f} % {:>7.1f} %\n", name, x.devices, share(x.type, x.devices), share(x.vendor, x.devices), share(x.product, x.devices), share(x.firmware, x.devices));
+  };
+  fmt::print("{:<26} {:>8} {:>9} {:>9} {:>9} {:>9}\n", "", "devices", "type", "vendor", "product", "firmware");
+  line("all devices", r.total);
+  for (const auto& [key, rate] : r.by_key) line(to_terminal(key), rate);
+  fmt::print("without a name: {} devices in {} clusters, the largest has {}\n", r.clustered, r.clusters, r.largest);
+  const auto precise = [&](std::string_view name, const flow::Precision& p) {
+    const auto [low, high] = p.interval();
+    if (p.stated == 0) fmt::print("precision of the {}: not known, no labelled device\n", name);
+    else fmt::print("precision of the {}: {} of {} labelled devices ({:.1f} %, 95 % interval {:.1f} to {:.1f})\n", name, p.right, p.stated, 100 * p.share(), 100 * low, 100 * high);
+  };
+  precise("type", r.type);
+  precise("vendor", r.vendor);
+  precise("product", r.product);
+  return 0;
+}
+
 }  // namespace
 
 void add_cluster(CLI::App& root, Run& run) {
@@ -118,9 +168,9 @@ void add_cluster(CLI::App& root, Run& run) {
     c->callback([&run, o, work] { run.action = [&run, o, work] { return work(*o, run); }; });
     return c;
   };
-  auto* l = verb("list", "clusters, largest first", list);
+  auto* l = verb("list", "clusters, the first to be named first (size x risk x growth)", list);
   l->add_option("--min", o->min_members, "at least so many devices")->capture_default_str();
-  l->footer("--json: {cluster, members[], ports[], shared{}, differs{}}");
+  l->footer("--json: {cluster, devices, new_30_days, worst, score, members[], ports[], shared{}, differs{}}; score = devices x (1 + severity 0..4) x (1 + share of new devices)");
   auto* s = verb("show", "what the devices of a cluster share and where they differ", show);
   s->add_option("cluster", o->key, "cluster key")->required();
   auto* n = verb("name", "propose a name (--by), and let a second person accept it (--accept): every copy is identified again at once", name);
@@ -136,6 +186,14 @@ void add_cluster(CLI::App& root, Run& run) {
   auto* u = verb("undo", "take a name back; everything is identified again without it", undo);
   u->add_option("cluster", o->key, "cluster key")->required();
   u->add_option("--by", o->by, "who takes it back")->required();
+  auto* t = verb("label", "say what a device is, from its evidence or in front of it: the measure for the names that Nora gives", label);
+  t->add_option("device", o->device, "device id")->required();
+  t->add_option("--vendor", o->vendor, "maker");
+  t->add_option("--product", o->product, "product");
+  t->add_option("--type", o->type, "for example Broadband Router");
+  t->add_option("--by", o->by, "who says so")->required();
+  auto* r = verb("rates", "how many devices have a type, a vendor, a product, per match key and in total; and how often that is right", rates);
+  r->footer("--json: {total, by_key{}, labelled, precision{type, vendor, product}{stated, right, low_95, high_95}, unnamed{clusters, devices, largest}}");
 }
 
 }  // namespace nora::app

@@ -497,6 +497,49 @@ TEST_P(FlowOnBoth, NamingAClusterIdentifiesTheWholeHistoryAtOnce) {
   std::filesystem::remove_all(dir);
 }
 
+TEST_P(FlowOnBoth, QueueAndRatesSayWhatIsKnown) {
+  for (const auto& f : faces()) see(f.device);
+  run();
+  Naming naming(env.env(), *registry, *pipeline, KnowledgeDirs{std::string(NORA_SOURCE_DIR) + "/data", {}, {}}, nullptr);
+  const auto queue = naming.queue();
+  ASSERT_TRUE(queue) << queue.error().text();
+  ASSERT_EQ(queue->size(), 1u);
+  const auto& first = queue->front();
+  EXPECT_EQ(first.devices, 4);
+  EXPECT_EQ(first.grown, 4) << "all were seen first just now";
+  ASSERT_TRUE(first.worst);
+  EXPECT_DOUBLE_EQ(first.score, 4 * (1 + static_cast<double>(*first.worst)) * 2);
+  EXPECT_EQ(first.cluster.members.size(), 4u);
+  EXPECT_FALSE(first.cluster.shared.empty());
+  EXPECT_EQ(naming.queue(5)->size(), 0u);
+  EXPECT_EQ(naming.queue(1, first.cluster.key)->size(), 1u);
+  EXPECT_EQ(naming.queue(1, "c-0000000000")->size(), 0u);
+
+  auto rates = pipeline->rates();
+  ASSERT_TRUE(rates) << rates.error().text();
+  EXPECT_EQ(rates->total.devices, static_cast<std::int64_t>(device_count()));
+  EXPECT_EQ(rates->total.product, rates->total.devices - 4);
+  EXPECT_EQ(rates->clustered, 4);
+  EXPECT_GE(rates->by_key.at("html_title").devices, rates->by_key.at("html_title").product);
+  EXPECT_EQ(rates->product.stated, 0);
+  // Labels: one that agrees, one that does not, one of a device that has no name.
+  const auto all = registry->all_devices(0, 1000).value();
+  std::vector<registry::Device> named, nameless;
+  for (const auto& d : all) (d.identity.product_known() ? named : nameless).push_back(d);
+  ASSERT_TRUE(put_label(*registry, {named[0].id, named[0].identity.vendor.value, named[0].identity.product.value, "", "analyst1", t0}));
+  ASSERT_TRUE(put_label(*registry, {named[1].id, "Somebody", "Else", "", "analyst1", t0}));
+  ASSERT_TRUE(put_label(*registry, {nameless[0].id, "Kinmirai", "X", "", "analyst1", t0}));
+  EXPECT_FALSE(put_label(*registry, {99999, "a", "b", "", "analyst1", t0}));
+  EXPECT_FALSE(put_label(*registry, {named[0].id, "", "", "", "analyst1", t0}));
+  rates = pipeline->rates();
+  EXPECT_EQ(rates->labelled, 3);
+  EXPECT_EQ(rates->product.stated, 2) << "a device without a name is no statement";
+  EXPECT_EQ(rates->product.right, 1);
+  const auto [low, high] = rates->product.interval();
+  EXPECT_NEAR(low, 0.0945, 0.001);  // Wilson, 1 of 2
+  EXPECT_NEAR(high, 0.9055, 0.001);
+}
+
 // change_rules() touches only what a changed rule matches; the result is that of identifying everything from nothing.
 TEST_P(FlowOnBoth, ChangedRulesGiveWhatAllNewWorkWouldGive) {
   const auto dir = std::filesystem::path(::testing::TempDir()) / ("nora_changed_" + std::to_string(::getpid()) + "_" + GetParam());

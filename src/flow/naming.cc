@@ -2,6 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <map>
+#include <tuple>
+
 #include "base/escape.h"
 
 namespace nora::flow {
@@ -23,8 +27,55 @@ Result<std::vector<Proposal>> read(store::Db& db, std::string_view tail, const s
 }  // namespace
 
 Result<std::vector<identify::Cluster>> Naming::clusters(std::size_t min_members) {
-  NORA_TRY(const auto samples, pipeline_.samples());
-  return identify::clusters(samples, min_members);
+  NORA_TRY(auto all, queue(min_members));
+  std::vector<identify::Cluster> out;
+  for (auto& q : all) out.push_back(std::move(q.cluster));
+  return out;
+}
+
+// Every device carries its cluster's key, so sizes, risk and growth are one query each; what the members share is read from some of them.
+Result<std::vector<Queued>> Naming::queue(std::size_t min_members, std::string_view only) {
+  constexpr Span new_since = Span::days(30);
+  auto& db = registry_.db();
+  const std::string condition = only.empty() ? "d.cluster <> '' " : "d.cluster = ? ";
+  store::Params params = {env_.clock.now() - new_since};
+  if (!only.empty()) params.emplace_back(only);
+  params.emplace_back(static_cast<std::int64_t>(min_members));
+  NORA_TRY(const auto sizes, db.query("SELECT d.cluster, count(*), sum(CASE WHEN d.first_seen >= ? THEN 1 ELSE 0 END), min(d.first_seen) FROM device d WHERE d.merged_into = 0 AND " + condition +
+                                          "GROUP BY d.cluster HAVING count(*) >= ?", params));
+  NORA_TRY(const auto risks, db.query("SELECT d.cluster, max(f.severity) FROM device d JOIN finding f ON f.device = d.id AND f.state = 'open' WHERE d.merged_into = 0 AND " + condition +
+                                          "GROUP BY d.cluster", only.empty() ? store::Params{} : store::Params{only}));
+  std::map<std::string, registry::Severity> worst;
+  for (const auto& r : risks) worst[r[0].str()] = static_cast<registry::Severity>(r[1].integer());
+  std::vector<Queued> out;
+  for (const auto& r : sizes) {
+    Queued q;
+    q.cluster.key = r[0].str();
+    q.devices = r[1].integer();
+    q.grown = r[2].integer();
+    if (const auto it = worst.find(q.cluster.key); it != worst.end()) q.worst = it->second;
+    const double n = static_cast<double>(q.devices);
+    q.score = n * (1 + (q.worst ? static_cast<double>(*q.worst) : 0)) * (1 + static_cast<double>(q.grown) / n);
+    out.push_back(std::move(q));
+  }
+  std::sort(out.begin(), out.end(), [](const Queued& a, const Queued& b) { return std::tie(b.score, a.cluster.key) < std::tie(a.score, b.cluster.key); });
+  if (out.size() > queue_length) out.resize(queue_length);
+  for (auto& q : out) {
+    NORA_TRY(const auto ids, db.query("SELECT id FROM device WHERE cluster = ? AND merged_into = 0 ORDER BY id LIMIT ?", {q.cluster.key, static_cast<std::int64_t>(max_listed_members)}));
+    std::vector<identify::Sample> some;
+    std::vector<registry::Id> members;
+    for (const auto& r : ids) {
+      members.push_back(r[0].integer());
+      if (some.size() == queue_members) continue;
+      NORA_TRY(const auto device, registry_.device(members.back()));
+      if (!device) continue;
+      NORA_TRY(auto sample, pipeline_.sample(*device));
+      some.push_back(std::move(sample));
+    }
+    for (auto& c : identify::clusters(some, 1)) if (c.key == q.cluster.key) q.cluster = std::move(c);
+    q.cluster.members = std::move(members);
+  }
+  return out;
 }
 
 Result<std::vector<identify::NamedRule>> Naming::preview(const identify::Naming& naming) {

@@ -196,6 +196,26 @@ Status Pipeline::tell_onsite() {
   return {};
 }
 
+Result<identify::Sample> Pipeline::sample(const registry::Device& device) {
+  auto& p = *parts_;
+  identify::Sample s;
+  s.device = device.id;
+  s.identity = device.identity;
+  NORA_TRY(auto ends, p.registry.endpoints(device.id));
+  std::set<Service> done;
+  for (const auto& e : ends) {
+    const Service service{e.port, e.proto};
+    if (!done.insert(service).second) continue;  // newest first: one address speaks for a service
+    NORA_TRY(auto rows, p.registry.db().query("SELECT DISTINCT reply_hash FROM observation WHERE ip = ? AND port = ? AND proto = ? AND at >= ? AND at <= ?",
+                                              {e.ip, e.port.value, static_cast<int>(e.proto), e.from, e.to}));
+    for (const auto& r : rows) {
+      NORA_TRY(const auto* k, p.known(r[0].hash()));
+      s.replies.push_back({service, k->reply.protocol, k->reply.keys});
+    }
+  }
+  return s;
+}
+
 Result<std::vector<identify::Sample>> Pipeline::samples() {
   auto& p = *parts_;
   std::vector<identify::Sample> out;
@@ -204,21 +224,7 @@ Result<std::vector<identify::Sample>> Pipeline::samples() {
     if (page.empty()) break;
     for (const auto& d : page) {
       after = d.id;
-      identify::Sample s;
-      s.device = d.id;
-      s.identity = d.identity;
-      NORA_TRY(auto ends, p.registry.endpoints(d.id));
-      std::set<Service> done;
-      for (const auto& e : ends) {
-        const Service service{e.port, e.proto};
-        if (!done.insert(service).second) continue;  // newest first: one address speaks for a service
-        NORA_TRY(auto rows, p.registry.db().query("SELECT DISTINCT reply_hash FROM observation WHERE ip = ? AND port = ? AND proto = ? AND at >= ? AND at <= ?",
-                                                  {e.ip, e.port.value, static_cast<int>(e.proto), e.from, e.to}));
-        for (const auto& r : rows) {
-          NORA_TRY(const auto* k, p.known(r[0].hash()));
-          s.replies.push_back({service, k->reply.protocol, k->reply.keys});
-        }
-      }
+      NORA_TRY(auto s, sample(d));
       out.push_back(std::move(s));
     }
   }

@@ -15,6 +15,7 @@
 #include "cases/onsite.h"
 #include "cases/routes.h"
 #include "flow/knowledge.h"
+#include "flow/rates.h"
 #include "identify/cluster.h"
 #include "registry/registry.h"
 
@@ -59,8 +60,10 @@ class Pipeline {
   Result<PipelineCounts> change_rules(std::shared_ptr<const Knowledge> after);
   void use(std::shared_ptr<const Knowledge> knowledge);
   const Knowledge& knowledge() const;
-  // Every device with what its services said, for clusters and naming.
+  // Every device with what its services said, for naming; and of some devices.
   Result<std::vector<identify::Sample>> samples();
+  Result<identify::Sample> sample(const registry::Device& device);
+  Result<Rates> rates();
 
  private:
   Status tell_onsite();

@@ -153,6 +153,10 @@ CREATE INDEX device_vuln_by_cve ON device_vuln (cve))";
 constexpr std::string_view rules_labels = R"(
 CREATE TABLE rules_label (version text PRIMARY KEY, label text NOT NULL, at bigint NOT NULL))";
 
+// What a person said that a device is: the measure for the names that Nora gives (flow/rates.h).
+constexpr std::string_view labels = R"(
+CREATE TABLE device_label (device bigint PRIMARY KEY, vendor text NOT NULL, product text NOT NULL, type text NOT NULL, who text NOT NULL, at bigint NOT NULL))";
+
 }  // namespace
 
 const std::vector<store::Migration>& migrations() {
@@ -165,6 +169,7 @@ const std::vector<store::Migration>& migrations() {
       {6, "scan nodes", scan_nodes},
       {7, "vulnerabilities", vulnerabilities},
       {8, "labels of rules versions", rules_labels},
+      {9, "labels of devices", labels},
   };
   return all;
 }
