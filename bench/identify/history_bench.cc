@@ -62,7 +62,7 @@ int run(std::int64_t replies, std::int64_t observations) {
   const auto check = [](const auto& result, std::string_view what) {
     if (!result) { fmt::print(stderr, "{}: {}\n", what, result.error().text()); std::exit(1); }
   };
-  SystemEnv system;
+  SystemEnv system("history-bench");
   const Env env = system.env();
   auto registry = registry::Registry::open(url);
   check(registry, "store");

@@ -24,6 +24,7 @@ Result<std::shared_ptr<const Knowledge>> Knowledge::load(const KnowledgeDirs& di
   }
   NORA_TRY(out->exposures, expose::Rules::load(dirs.data / "exposures"));
   NORA_TRY(out->products, expose::Knowledge::load(dirs.data / "products", dirs.data / "advice"));
+  NORA_TRY(out->cpe_names, expose::CpeNames::load(dirs.data / "products/cpe_aliases.toml"));
   NORA_TRY(out->malware, expose::Malware::load(dirs.data / "malware"));
   out->version = out->rules.version();
   out->exposure_version = out->exposures.version();

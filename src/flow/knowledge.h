@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "expose/cpe_names.h"
 #include "expose/knowledge.h"
 #include "expose/malware.h"
 #include "expose/rules.h"
@@ -30,6 +31,7 @@ struct Knowledge {
   std::vector<std::string> messages;                      // what an operator should know of the load: rules left out, an engine refused
   expose::Rules exposures;
   expose::Knowledge products;
+  expose::CpeNames cpe_names;                             // how vulnerability data calls these products
   expose::Malware malware;
   std::string version;                                    // of the fingerprints: memo key of identifications
   std::string exposure_version;

@@ -7,6 +7,7 @@
 
 #include "base/json.h"
 #include "cases/metrics.h"
+#include "flow/vulns.h"
 #include "registry/jobs.h"
 
 namespace nora::flow {
@@ -19,6 +20,8 @@ constexpr Span fixed_kept_open = Span::days(90);      // S7 FIXED -> CLOSED (wor
 constexpr Span check_address_kept = Span::hours(24);  // workflow.md section 6, portal row
 constexpr Span second_look_again = Span::minutes(10); // not more often for one address
 constexpr std::size_t cases_per_round = 200;
+constexpr Span judge_again = Span::minutes(1);
+constexpr std::string_view judged_at_mark = "flow.vulns.at", judged_device_mark = "flow.vulns.device", judged_event_mark = "flow.vulns.event";
 constexpr int rounds_at_once = 20;                    // of the pipeline, before the other duties get their turn
 
 // Asks the scan node to look again at the addresses of a case's open findings.
@@ -75,6 +78,26 @@ Status close_old(cases::CaseBook& book, Instant now) {
   return {};
 }
 
+// Devices and findings that came or went since the last judgement are held against the vulnerability data; not more often than once a minute. Where no
+// data was imported there is nothing to do.
+Status judge_vulnerabilities(const SchedulerParts& parts, registry::Registry& registry, const Knowledge& knowledge, Instant now) {
+  NORA_TRY(const auto data, registry.db().one("SELECT max(id) FROM vuln_import"));
+  if (data.is_null()) return {};
+  NORA_TRY(const auto newest, registry.db().query("SELECT coalesce((SELECT max(id) FROM device), 0), coalesce((SELECT max(id) FROM finding_event), 0)"));
+  NORA_TRY(const auto last, registry.progress(judged_at_mark));
+  if (now.us - last < judge_again.us) return {};
+  for (int i = 0; const auto mark : {judged_device_mark, judged_event_mark}) {
+    NORA_TRY(const auto seen, registry.progress(mark));
+    if (newest[0][static_cast<std::size_t>(i++)].integer() != seen) {
+      NORA_TRY([[maybe_unused]] const auto done, Vulnerabilities(parts.env, registry, knowledge.cpe_names, knowledge.products).reassess());
+      NORA_CHECK(registry.set_progress(judged_device_mark, newest[0][0].integer()));
+      NORA_CHECK(registry.set_progress(judged_event_mark, newest[0][1].integer()));
+      return registry.set_progress(judged_at_mark, now.us);
+    }
+  }
+  return {};
+}
+
 }  // namespace
 
 Result<PipelineCounts> Scheduler::work(SchedulerParts& parts, const SchedulerOptions& options, registry::Registry& registry, Pipeline& pipeline, cases::CaseBook& book) {
@@ -83,6 +106,7 @@ Result<PipelineCounts> Scheduler::work(SchedulerParts& parts, const SchedulerOpt
   const auto knowledge = parts.knowledge();
   if (knowledge.get() != &pipeline.knowledge()) {
     NORA_TRY(const auto again, pipeline.change_rules(knowledge));
+    if (again.addresses > 0) NORA_CHECK(registry.set_progress(judged_device_mark, 0));  // other names: other vulnerabilities
     all.add(again);
   }
   for (int i = 0; i < rounds_at_once; ++i) {
@@ -94,6 +118,7 @@ Result<PipelineCounts> Scheduler::work(SchedulerParts& parts, const SchedulerOpt
   if (!all.more) {  // everything that came in is thought through
     NORA_CHECK(snapshots(registry, now));
     NORA_CHECK(close_old(book, now));
+    NORA_CHECK(judge_vulnerabilities(parts, registry, *knowledge, now));
   }
   NORA_TRY([[maybe_unused]] const auto forgotten, registry::Jobs(registry.db()).forget_check_addresses(now - check_address_kept));
   return all;

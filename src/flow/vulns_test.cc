@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "base/files.h"
+#include "flow/scheduler.h"
 #include "store/testing/both_stores.h"
 
 namespace nora::flow {
@@ -116,6 +117,30 @@ TEST_P(VulnFlow, NewDataJudgesStoredDevicesAgain) {
   ASSERT_TRUE(registry->merge_devices(unknown, old));
   ASSERT_TRUE(flow->reassess());
   EXPECT_TRUE(of(unknown).empty());
+}
+
+// The scheduler judges devices that came after the import, and not again while nothing changed.
+TEST_P(VulnFlow, TheSchedulerJudgesDevicesThatComeLater) {
+  auto knowledge = Knowledge::load({source / "data", {}, {}}).value();
+  const auto codes = *cases::Codes::open(dir / "codes.key", world.random);
+  cases::CaseBook book(*registry, codes);
+  const auto routes = cases::Routes{};
+  Pipeline pipeline(world.env(), *registry, book, routes, knowledge, {});
+  SchedulerParts parts{world.env(), routes, codes, [&] { return knowledge; }, {}};
+  const SchedulerOptions options;
+  ASSERT_TRUE(import("nvd", testdata / "nvd.json").counts.records > 0);
+  const auto judged_at = [&] { return registry->progress("flow.vulns.at").value(); };
+  const auto id = device("Box 100", "1.0");
+  ASSERT_TRUE(Scheduler::work(parts, options, *registry, pipeline, book));
+  const auto first = judged_at();
+  EXPECT_GT(first, 0);
+  world.clock.set(world.clock.now() + Span::minutes(5));
+  ASSERT_TRUE(Scheduler::work(parts, options, *registry, pipeline, book));
+  EXPECT_EQ(judged_at(), first) << "nothing changed";
+  device("Box 200", "1.0");
+  ASSERT_TRUE(Scheduler::work(parts, options, *registry, pipeline, book));
+  EXPECT_GT(judged_at(), first);
+  EXPECT_GT(id, 0);
 }
 
 TEST_P(VulnFlow, ImportsAreIdempotentAndKeepTheirOrder) {
