@@ -83,7 +83,16 @@ Result<int> name(const Options& o, Run& run) {
       auto trial = n;
       trial.accepted_by = "(second person)";
       NORA_TRY(const auto rules, naming.preview(trial));
-      for (const auto& r : rules) fmt::print("{}\n", r.xml);
+      for (const auto& r : rules) {
+        if (run.json) {
+          json::Array also;
+          for (const auto id : r.also) also.emplace_back(id);
+          print({{"key", r.key}, {"pattern", to_clean_utf8(r.pattern)}, {"members", r.matches}, {"also", also}, {"decoys", r.decoys}, {"cost_ns", r.cost_ns}, {"xml", to_clean_utf8(r.xml)}});
+          continue;
+        }
+        fmt::print("{}: matches {} members, {} more devices without a name, none with another name; leaves {} decoys alone; {} ns a value\n{}\n", r.key, r.matches, r.also.size(),
+                   r.decoys, r.cost_ns, r.xml);
+      }
       return 0;
     }
     NORA_TRY(proposal, naming.propose(n));

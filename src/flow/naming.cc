@@ -79,8 +79,23 @@ Result<std::vector<Queued>> Naming::queue(std::size_t min_members, std::string_v
 }
 
 Result<std::vector<identify::NamedRule>> Naming::preview(const identify::Naming& naming) {
+  constexpr std::size_t timed_values = 2000;
   NORA_TRY(const auto samples, pipeline_.samples());
-  return identify::plan_name(naming, samples, pipeline_.knowledge().rules);
+  NORA_TRY(auto rules, identify::plan_name(naming, samples, pipeline_.knowledge().rules));
+  identify::Scratch scratch;
+  std::vector<identify::Slice> slices;
+  for (auto& rule : rules) {
+    const auto pattern = identify::Pattern::compile(rule.pattern, "");
+    if (!pattern) continue;
+    std::size_t values = 0;
+    const auto start = env_.clock.monotonic();
+    for (const auto& s : samples)
+      for (const auto& reply : s.replies)
+        for (const auto& kv : reply.keys)
+          if (kv.key == rule.key && values < timed_values) { pattern->match(kv.value, identify::Pattern::Mode::bytes, scratch, slices); ++values; }
+    if (values > 0) rule.cost_ns = (env_.clock.monotonic() - start).us * 1000 / static_cast<std::int64_t>(values);
+  }
+  return rules;
 }
 
 Result<registry::Id> Naming::propose(const identify::Naming& naming) {

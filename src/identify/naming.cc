@@ -171,10 +171,14 @@ Result<std::vector<NamedRule>> plan_name(const Naming& naming, std::span<const S
     if (!pattern) { why = pattern.error().what; continue; }
     const bool hits_all = std::all_of(members.begin(), members.end(), [&](auto* m) { return any_value_matches(*m, key, *pattern, scratch); });
     if (!hits_all) continue;
-    NamedRule rule{std::string(key), text, {}, file_name(key, naming.cluster), {}, {}};
+    NamedRule rule;
+    rule.key = key;
+    rule.pattern = text;
+    rule.file = file_name(key, naming.cluster);
+    rule.matches = members.size();
     bool refused = false;
     for (const auto* other : others) {
-      if (!any_value_matches(*other, key, *pattern, scratch)) continue;
+      if (!any_value_matches(*other, key, *pattern, scratch)) { rule.decoys += first_value(*other, key).empty() ? 0 : 1; continue; }
       const auto& identity = other->identity;
       if (!identity.product_known()) { rule.also.push_back(other->device); continue; }
       if (compatible(identity.product.value, naming.product) && compatible(identity.vendor.value, naming.vendor)) continue;
@@ -186,8 +190,10 @@ Result<std::vector<NamedRule>> plan_name(const Naming& naming, std::span<const S
     std::vector<Slice> slices;
     for (const auto index : rules.files_of(key)) {
       for (const auto& existing : rules.files()[index].rules) {
+        for (const auto& negative : existing.negatives) rule.decoys += pattern->match(negative.text, Pattern::Mode::bytes, scratch, slices) != Pattern::Outcome::match ? 1 : 0;
         for (const auto& example : existing.examples) {
-          if (refused || pattern->match(example.text, Pattern::Mode::bytes, scratch, slices) != Pattern::Outcome::match) continue;
+          if (refused) continue;
+          if (pattern->match(example.text, Pattern::Mode::bytes, scratch, slices) != Pattern::Outcome::match) { ++rule.decoys; continue; }
           why = fmt::format("{} would take an example of rule {}", key, existing.id);
           refused = true;
         }
