@@ -105,18 +105,12 @@ void write_answer(std::string& out, const Question& q, const identify::Found* fo
   out += "}\n";
 }
 
-// Many lines are worth a prefilter. What is kept is used at once; else it is compiled beside the first lines, which are matched one by one.
+// Many lines are worth a prefilter. What is kept is read after some hundred lines; else it is compiled
+// beside further lines, which are matched one by one.
 class Compiler {
  public:
   Compiler(const identify::RuleSet& rules, std::filesystem::path cache) : rules_(rules) {
     options_.cache = std::move(cache);
-    if (options_.cache.empty()) return;
-    for (const bool unknown_keys : {true, false}) {
-      auto kept = options_;
-      kept.only_cached = true;
-      kept.unknown_keys = unknown_keys;
-      if (auto made = identify::make_prefilter(rules_, kept, messages)) { now_ = std::move(*made); return; }
-    }
   }
   ~Compiler() { finish(); }
   void want_unknown_keys() { if (!thread_.joinable()) options_.unknown_keys = true; }
@@ -127,6 +121,15 @@ class Compiler {
   // To be called between two lines; returns a prefilter once when there is one.
   const identify::Prefilter* ready(std::size_t lines) {
     if (given_) return nullptr;
+    if (lines == worth_loading && !options_.cache.empty()) {
+      for (const bool unknown_keys : {true, false}) {
+        if (now_ || (options_.unknown_keys && !unknown_keys)) break;
+        auto kept = options_;
+        kept.only_cached = true;
+        kept.unknown_keys = unknown_keys;
+        if (auto made = identify::make_prefilter(rules_, kept, messages)) now_ = std::move(*made);
+      }
+    }
     if (lines == worth_compiling && !thread_.joinable() && !now_) {
       options_.stop = options_stop_.get_token();
       thread_ = std::jthread([this] {
@@ -141,7 +144,7 @@ class Compiler {
   std::vector<std::string> messages;
 
  private:
-  static constexpr std::size_t worth_compiling = 20'000;
+  static constexpr std::size_t worth_loading = 500, worth_compiling = 20'000;  // lines
   const identify::RuleSet& rules_;
   identify::PrefilterOptions options_;
   std::stop_source options_stop_;
