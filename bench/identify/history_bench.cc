@@ -46,7 +46,8 @@ registry::ReplyRecord reply(std::int64_t i, Instant at) {
   body.resize(600, '.');
   r.reply.bytes = to_bytes(body);
   r.reply.hash = registry::reply_hash("http", r.reply.bytes);
-  r.seen.where = {*Ip::parse(fmt::format("2001:db8::{:x}:{:x}", i >> 16, i & 0xffff)), Port{80}, Proto::tcp, at};
+  // One line each: an IPv6 line is a /64.
+  r.seen.where = {*Ip::parse(fmt::format("2001:db8:{:x}:{:x}::1", i >> 16, i & 0xffff)), Port{80}, Proto::tcp, at};
   r.seen.reply_hash = r.reply.hash;
   r.seen.probe = "http-get";
   r.seen.segment = "s/1";
