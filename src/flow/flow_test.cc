@@ -10,7 +10,7 @@
 #include "base/files.h"
 #include "flow/naming.h"
 #include "flow/pipeline.h"
-#include "identify/testdata/faces.h"
+#include "flow/testing/faces_world.h"
 #include "registry/reply_scan.h"
 #include "registry/views.h"
 #include "store/testing/both_stores.h"
@@ -20,6 +20,9 @@ namespace {
 
 using cases::State;
 using identify::testing::Face;
+using testing::face;
+using testing::faces;
+using testing::shipped;
 const Instant t0 = Instant::seconds(1'795'600'000);
 Ip ip(std::string_view text) { return *Ip::parse(text); }
 
@@ -58,21 +61,7 @@ track = "on-site"
   from = 2026-11-01T00:00:00Z
 )";
 
-const std::vector<Face>& faces() {
-  static const auto all = identify::testing::load_faces();
-  return all;
-}
-const Face& face(std::string_view device) {
-  for (const auto& f : faces()) if (f.device == device) return f;
-  throw std::runtime_error("no such face");
-}
-
-std::shared_ptr<const Knowledge> shipped() {
-  static const auto knowledge = Knowledge::load({std::string(NORA_SOURCE_DIR) + "/data", {}, {}}).value();
-  return knowledge;
-}
-
-class FlowOnBoth : public store::testing::BothStores {
+class FlowOnBoth : public nora::store::testing::BothStores {
  protected:
   void SetUp() override {
     BothStores::SetUp();
@@ -95,21 +84,7 @@ class FlowOnBoth : public store::testing::BothStores {
   std::vector<registry::ReplyRecord> records(const Face& f, Ip at_ip, Instant at, std::string_view segment) {
     std::vector<registry::ReplyRecord> out;
     for (std::size_t i = 0; i < f.replies.size(); ++i) {
-      const auto& reply = f.replies[i];
-      registry::ReplyRecord r;
-      r.reply.protocol = reply.protocol;
-      r.reply.keys = reply.keys;
-      std::string text;
-      for (const auto& kv : reply.keys) text += kv.key + "=" + kv.value + "\n";
-      r.reply.bytes = to_bytes(text);
-      r.reply.hash = registry::reply_hash(reply.protocol, r.reply.bytes);
-      r.seen.where = {at_ip, reply.where.port, reply.where.proto, at + Span::ms(static_cast<std::int64_t>(i) * 10)};
-      r.seen.reply_hash = r.reply.hash;
-      r.seen.probe = reply.protocol;
-      r.seen.segment = segment;
-      r.seen.request_bytes = reply.request_bytes;
-      r.seen.reply_bytes = reply.reply_bytes;
-      out.push_back(std::move(r));
+      out.push_back(testing::record_of(f.replies[i], at_ip, at + Span::ms(static_cast<std::int64_t>(i) * 10), segment));
     }
     return out;
   }
@@ -476,11 +451,11 @@ TEST_P(FlowOnBoth, NamingAClusterIdentifiesTheWholeHistoryAtOnce) {
   for (const auto& f : faces()) see(f.device);
   run();
   Naming naming(env.env(), *registry, *pipeline, dirs, nullptr);
-  auto found = naming.clusters();
+  auto found = naming.queue();
   ASSERT_TRUE(found) << found.error().text();
   ASSERT_EQ(found->size(), 1u);
-  EXPECT_EQ(found->at(0).members.size(), 4u);
-  const identify::Naming name{found->at(0).key, "Kinmirai Denki", "CTL-100", "Controller", "analyst1", "", t0};
+  EXPECT_EQ(found->at(0).cluster.members.size(), 4u);
+  const identify::Naming name{found->at(0).cluster.key, "Kinmirai Denki", "CTL-100", "Controller", "analyst1", "", t0};
   auto proposal = naming.propose(name);
   ASSERT_TRUE(proposal) << proposal.error().text();
   EXPECT_EQ(naming.accept(*proposal, "analyst1").error().code, Code::refused);
@@ -492,7 +467,7 @@ TEST_P(FlowOnBoth, NamingAClusterIdentifiesTheWholeHistoryAtOnce) {
     EXPECT_EQ(registry->devices_at(ip(face(device).ip))->at(0).identity.display(), "Kinmirai Denki CTL-100") << device;
   EXPECT_EQ(book->find({.limit = 1000})->size(), cases_before) << "a new name opens no new case";
   EXPECT_TRUE(registry::count_clusters(*registry)->empty());
-  ASSERT_TRUE(naming.undo(found->at(0).key, "analyst1"));
+  ASSERT_TRUE(naming.undo(found->at(0).cluster.key, "analyst1"));
   EXPECT_EQ(registry::count_clusters(*registry)->at(0).count, 4);
   std::filesystem::remove_all(dir);
 }

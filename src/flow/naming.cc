@@ -26,13 +26,6 @@ Result<std::vector<Proposal>> read(store::Db& db, std::string_view tail, const s
 
 }  // namespace
 
-Result<std::vector<identify::Cluster>> Naming::clusters(std::size_t min_members) {
-  NORA_TRY(auto all, queue(min_members));
-  std::vector<identify::Cluster> out;
-  for (auto& q : all) out.push_back(std::move(q.cluster));
-  return out;
-}
-
 // Every device carries its cluster's key, so sizes, risk and growth are one query each; what the members share is read from some of them.
 Result<std::vector<Queued>> Naming::queue(std::size_t min_members, std::string_view only) {
   constexpr Span new_since = Span::days(30);
@@ -41,7 +34,7 @@ Result<std::vector<Queued>> Naming::queue(std::size_t min_members, std::string_v
   store::Params params = {env_.clock.now() - new_since};
   if (!only.empty()) params.emplace_back(only);
   params.emplace_back(static_cast<std::int64_t>(min_members));
-  NORA_TRY(const auto sizes, db.query("SELECT d.cluster, count(*), sum(CASE WHEN d.first_seen >= ? THEN 1 ELSE 0 END), min(d.first_seen) FROM device d WHERE d.merged_into = 0 AND " + condition +
+  NORA_TRY(const auto sizes, db.query("SELECT d.cluster, count(*), sum(CASE WHEN d.first_seen >= ? THEN 1 ELSE 0 END) FROM device d WHERE d.merged_into = 0 AND " + condition +
                                           "GROUP BY d.cluster HAVING count(*) >= ?", params));
   NORA_TRY(const auto risks, db.query("SELECT d.cluster, max(f.severity) FROM device d JOIN finding f ON f.device = d.id AND f.state = 'open' WHERE d.merged_into = 0 AND " + condition +
                                           "GROUP BY d.cluster", only.empty() ? store::Params{} : store::Params{only}));

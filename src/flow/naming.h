@@ -34,7 +34,6 @@ class Naming {
   // audit may be null only in tests.
   Naming(Env env, registry::Registry& registry, Pipeline& pipeline, KnowledgeDirs dirs, law::Audit* audit)
       : env_(env), registry_(registry), pipeline_(pipeline), dirs_(std::move(dirs)), audit_(audit) {}
-  Result<std::vector<identify::Cluster>> clusters(std::size_t min_members = 2);  // in the queue's order
   // By size x risk x growth, the first to be named first; at most queue_length. `only`: this one.
   Result<std::vector<Queued>> queue(std::size_t min_members = 2, std::string_view only = {});
   Result<std::vector<identify::NamedRule>> preview(const identify::Naming& naming);

@@ -196,23 +196,27 @@ Status Pipeline::tell_onsite() {
   return {};
 }
 
-Result<identify::Sample> Pipeline::sample(const registry::Device& device) {
-  auto& p = *parts_;
-  identify::Sample s;
-  s.device = device.id;
-  s.identity = device.identity;
-  NORA_TRY(auto ends, p.registry.endpoints(device.id));
+Status Pipeline::Parts::each_reply(Id device, bool newest_place_only, const std::function<void(const Service&, const Hash&, const Known&)>& use) {
+  NORA_TRY(const auto ends, registry.endpoints(device));
   std::set<Service> done;
   for (const auto& e : ends) {
     const Service service{e.port, e.proto};
-    if (!done.insert(service).second) continue;  // newest first: one address speaks for a service
-    NORA_TRY(auto rows, p.registry.db().query("SELECT DISTINCT reply_hash FROM observation WHERE ip = ? AND port = ? AND proto = ? AND at >= ? AND at <= ?",
-                                              {e.ip, e.port.value, static_cast<int>(e.proto), e.from, e.to}));
+    if (!done.insert(service).second && newest_place_only) continue;
+    NORA_TRY(const auto rows, registry.db().query("SELECT DISTINCT reply_hash FROM observation WHERE ip = ? AND port = ? AND proto = ? AND at >= ? AND at <= ?",
+                                                  {e.ip, e.port.value, static_cast<int>(e.proto), e.from, e.to}));
     for (const auto& r : rows) {
-      NORA_TRY(const auto* k, p.known(r[0].hash()));
-      s.replies.push_back({service, k->reply.protocol, k->reply.keys});
+      NORA_TRY(const auto* k, known(r[0].hash()));
+      use(service, r[0].hash(), *k);
     }
   }
+  return {};
+}
+
+Result<identify::Sample> Pipeline::sample(const registry::Device& device) {
+  identify::Sample s;
+  s.device = device.id;
+  s.identity = device.identity;
+  NORA_CHECK(parts_->each_reply(device.id, true, [&](const Service& service, const Hash&, const Known& k) { s.replies.push_back({service, k.reply.protocol, k.reply.keys}); }));
   return s;
 }
 

@@ -67,6 +67,8 @@ struct Pipeline::Parts {
   Status assess(Ip ip);                                   // the caller holds the transaction
   Result<const Known*> known(const Hash& hash);
   Result<AddressView> view(Ip ip);
+  // What was said at the places where the device stood, newest place first; what `use` gets is good until it returns.
+  Status each_reply(Id device, bool newest_place_only, const std::function<void(const Service&, const Hash&, const Known&)>& use);
   // devices.cc
   Result<std::vector<PlacedDevice>> place(const AddressView& view);
   Result<std::vector<registry::Device>> by_keys(const AddressView& view, const identify::FusedDevice& fused, std::vector<std::string>& keys, Instant seen);

@@ -51,17 +51,11 @@ Result<Rates> Pipeline::rates() {
       out.total.firmware += id.product_known() && !id.firmware.value.empty() ? 1 : 0;
       // What each key alone says of this device.
       std::map<std::string, Rate> shown;
-      NORA_TRY(const auto ends, p.registry.endpoints(d.id));
-      std::set<Hash> replies;
-      for (const auto& e : ends) {
-        NORA_TRY(const auto rows, p.registry.db().query("SELECT DISTINCT reply_hash FROM observation WHERE ip = ? AND port = ? AND proto = ? AND at >= ? AND at <= ?",
-                                                        {e.ip, e.port.value, static_cast<int>(e.proto), e.from, e.to}));
-        for (const auto& r : rows) replies.insert(r[0].hash());
-      }
-      for (const auto& hash : replies) {
-        NORA_TRY(const auto* k, p.known(hash));
-        for (const auto& kv : k->reply.keys) if (!p.knowledge->rules.files_of(kv.key).empty()) shown[kv.key];
-        for (const auto& s : k->statements) {
+      std::set<Hash> seen;
+      NORA_CHECK(p.each_reply(d.id, false, [&](const Service&, const Hash& hash, const Known& k) {
+        if (!seen.insert(hash).second) return;
+        for (const auto& kv : k.reply.keys) if (!p.knowledge->rules.files_of(kv.key).empty()) shown[kv.key];
+        for (const auto& s : k.statements) {
           auto& rate = shown[s.key];
           const bool strong = s.certainty >= identify::strong;
           rate.type |= s.type.empty() ? 0 : 1;
@@ -69,7 +63,7 @@ Result<Rates> Pipeline::rates() {
           rate.product |= s.product.empty() || !strong ? 0 : 1;
           rate.firmware |= s.product.empty() || s.firmware.empty() || !strong ? 0 : 1;
         }
-      }
+      }));
       for (const auto& [key, rate] : shown) {
         auto& sum = out.by_key[key];
         ++sum.devices;

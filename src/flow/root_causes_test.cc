@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "flow/testing/faces_world.h"
 #include "store/testing/both_stores.h"
 
 namespace nora::flow {
@@ -25,11 +26,6 @@ track = "list"
   prefix = "198.51.100.0/24"
   from = 2026-11-01T00:00:00Z
 )";
-
-std::shared_ptr<const Knowledge> shipped() {
-  static const auto knowledge = Knowledge::load({std::string(NORA_SOURCE_DIR) + "/data", {}, {}}).value();
-  return knowledge;
-}
 
 class CausesOnBoth : public store::testing::BothStores {
  protected:
@@ -82,7 +78,7 @@ class CausesOnBoth : public store::testing::BothStores {
     ASSERT_TRUE(registry->add_finding_event({0, id, at, "fixed", "flow", "r1", "", "s2/0"}));
   }
   RootCauses causes() {
-    auto found = root_causes(*registry, routes, *shipped());
+    auto found = root_causes(*registry, routes, *testing::shipped());
     EXPECT_TRUE(found) << (found ? "" : found.error().text());
     return found ? *found : RootCauses{};
   }

@@ -56,7 +56,7 @@ struct NamedRule {
   std::string xml;
   std::vector<registry::Id> also;  // devices outside the cluster without a name that this rule would name too
   std::size_t matches = 0;         // members that it matches: all of them
-  std::size_t decoys = 0;          // texts that it left alone: values of devices with another name, examples and nora:not of rules of the key
+  std::size_t decoys = 0;          // texts that it left alone: values of other devices, examples and nora:not of rules of the key
   std::int64_t cost_ns = 0;        // per value, measured by whoever has a clock; 0: not measured
 };
 // The preview: rules that match every member and no device that already has another name. `samples` is every device known.

@@ -1,5 +1,5 @@
 // Clusters of very many devices in one pass: distinct replies are reduced to numbers once, devices stream by. The keys are cluster_key()'s.
-// Used by flow (cluster keys of the whole registry are made anew) and the benchmark. One thread.
+// Used by the benchmark; the registry keeps each device's key up to date by itself. One thread.
 // Memory: 8 bytes per feature of a distinct reply, one copy of each distinct masked text, one entry per cluster.
 #pragma once
 

@@ -48,11 +48,10 @@ class Database : public ScanDatabase {
   // u32 count, the always list; u32 count, all; the library's own form.
   Bytes keep() const override {
     Bytes out;
-    const auto number = [&](std::size_t n) { for (int i = 0; i < 4; ++i) out.push_back(static_cast<std::uint8_t>(n >> (8 * i))); };
-    number(always.size());
-    for (const auto n : always) number(n);
-    number(all.size());
-    for (const auto n : all) number(n);
+    for (const auto* list : {&always, &all}) {
+      put_u32be(out, static_cast<std::uint32_t>(list->size()));
+      for (const auto n : *list) put_u32be(out, n);
+    }
     if (!raw) return out;
     char* bytes = nullptr;
     std::size_t length = 0;
@@ -138,17 +137,11 @@ class Engine : public ScanEngine {
     auto out = std::make_unique<Database>();
     std::size_t at = 0;
     const auto list = [&](std::vector<std::uint32_t>& into) {
-      const auto number = [&](std::uint32_t& n) {
-        if (kept.size() - at < 4) return false;
-        n = 0;
-        for (int i = 0; i < 4; ++i) n |= static_cast<std::uint32_t>(kept[at + static_cast<std::size_t>(i)]) << (8 * i);
-        at += 4;
-        return true;
-      };
-      std::uint32_t count = 0;
-      if (!number(count) || (kept.size() - at) / 4 < count) return false;
-      into.resize(count);
-      for (auto& n : into) number(n);
+      if (kept.size() - at < 4) return false;
+      const auto count = get_u32be(kept.data() + at);
+      at += 4;
+      if ((kept.size() - at) / 4 < count) return false;
+      for (std::uint32_t i = 0; i < count; ++i, at += 4) into.push_back(get_u32be(kept.data() + at));
       return true;
     };
     if (!list(out->always) || !list(out->all)) return fail(Code::bad_input, "kept database is cut short");

@@ -25,7 +25,7 @@ namespace {
 namespace fs = std::filesystem;
 using Mode = Pattern::Mode;
 
-constexpr std::string_view magic = "nora rules 1\n";
+constexpr std::string_view magic = "nora rules 2\n";
 constexpr std::size_t max_kept_bytes = 512u << 20;
 
 // What sequential matching says about one text of the self-test: which rule, and in which mode it was found.
@@ -36,44 +36,44 @@ struct Unit {  // one rule file, or all of them
   std::vector<Expected> expected;  // one per text of the self-test
 };
 
-// Reads and writes length-prefixed parts.
-class Parts {
- public:
-  void put(ByteView bytes) {
-    for (int i = 0; i < 4; ++i) out_.push_back(static_cast<std::uint8_t>(bytes.size() >> (8 * i)));
-    out_.insert(out_.end(), bytes.begin(), bytes.end());
-  }
-  const Bytes& bytes() const { return out_; }
-  static bool take(ByteView& from, ByteView& part) {
-    if (from.size() < 4) return false;
-    std::size_t n = 0;
-    for (int i = 0; i < 4; ++i) n |= static_cast<std::size_t>(from[static_cast<std::size_t>(i)]) << (8 * i);
-    if (from.size() - 4 < n) return false;
-    part = from.subspan(4, n);
-    from = from.subspan(4 + n);
-    return true;
-  }
-
- private:
-  Bytes out_;
-};
+// A kept file: magic, sum of the rest, then three length-prefixed parts: the two databases and what the self-test expects.
+void put_part(Bytes& out, ByteView part) {
+  put_u32be(out, static_cast<std::uint32_t>(part.size()));
+  out.insert(out.end(), part.begin(), part.end());
+}
+bool take_part(ByteView& from, ByteView& part) {
+  if (from.size() < 4 || from.size() - 4 < get_u32be(from.data())) return false;
+  part = from.subspan(4, get_u32be(from.data()));
+  from = from.subspan(4 + part.size());
+  return true;
+}
 
 Bytes pack(const std::vector<Expected>& list) {
   Bytes out;
   for (const auto& e : list) {
-    for (int i = 0; i < 4; ++i) out.push_back(static_cast<std::uint8_t>(static_cast<std::uint32_t>(e.rule) >> (8 * i)));
+    put_u32be(out, static_cast<std::uint32_t>(e.rule));
     out.push_back(static_cast<std::uint8_t>(e.mode));
   }
   return out;
 }
 std::vector<Expected> unpack(ByteView bytes) {
   std::vector<Expected> out;
-  for (; bytes.size() >= 5; bytes = bytes.subspan(5)) {
-    std::uint32_t rule = 0;
-    for (int i = 0; i < 4; ++i) rule |= static_cast<std::uint32_t>(bytes[static_cast<std::size_t>(i)]) << (8 * i);
-    out.push_back({static_cast<std::int32_t>(rule), bytes[4] == 1 ? Mode::utf : Mode::bytes});
-  }
+  for (; bytes.size() >= 5; bytes = bytes.subspan(5)) out.push_back({static_cast<std::int32_t>(get_u32be(bytes.data())), bytes[4] == 1 ? Mode::utf : Mode::bytes});
   return out;
+}
+
+Status write_kept(const fs::path& path, const Unit& unit) {
+  const auto bytes = unit.bytes->keep();
+  if (bytes.empty()) return {};  // RE2: compiled anew each time
+  Bytes parts;
+  put_part(parts, bytes);
+  put_part(parts, unit.utf->keep());
+  put_part(parts, pack(unit.expected));
+  const auto sum = sha256(parts);
+  std::string text(magic);
+  text.append(sum.begin(), sum.end());
+  text.append(parts.begin(), parts.end());
+  return replace_file(path, text);
 }
 
 // Only our own file is believed: the engine takes the bytes as they are.
@@ -86,13 +86,14 @@ std::optional<Unit> read_kept(const ScanEngine& engine, const fs::path& path) {
   auto rest = all.subspan(sizeof(Hash));
   if (const auto sum = sha256(rest); !std::equal(sum.begin(), sum.end(), all.begin())) return std::nullopt;
   ByteView bytes, utf, expected;
-  if (!Parts::take(rest, bytes) || !Parts::take(rest, utf) || !Parts::take(rest, expected)) return std::nullopt;
+  if (!take_part(rest, bytes) || !take_part(rest, utf) || !take_part(rest, expected)) return std::nullopt;
   auto a = engine.restore(bytes), b = engine.restore(utf);
   if (!a || !b) return std::nullopt;
   return Unit{std::move(*a), std::move(*b), unpack(expected)};
 }
 
-bool folds_to_ascii(std::string_view value);
+// In UTF mode, and only there, two characters beyond ASCII fold to k and s.
+bool folds_to_ascii(std::string_view value) { return value.find("\xe2\x84\xaa") != std::string_view::npos || value.find("\xc5\xbf") != std::string_view::npos; }
 
 class Engines : public Prefilter {
  public:
@@ -156,37 +157,41 @@ class Engines : public Prefilter {
   }
 };
 
-// In UTF mode, and only there, two characters beyond ASCII fold to k and s.
-bool folds_to_ascii(std::string_view value) { return value.find("\xe2\x84\xaa") != std::string_view::npos || value.find("\xc5\xbf") != std::string_view::npos; }
-
-std::vector<Expected> sequential(const RuleSet& rules, std::size_t f) {
-  const auto& file = rules.files()[f];
+// What matching one by one says of every test text of these files.
+std::vector<Expected> sequential(const RuleSet& rules, std::span<const std::size_t> files) {
   Matcher matcher(rules);
   std::vector<Expected> out;
-  for_each_test_text(file, [&](const std::string& text, int) {
-    const auto* found = matcher.find_in(file, text);
-    out.push_back(found == nullptr ? Expected{} : Expected{static_cast<std::int32_t>(found->rule - file.rules.data()), found->mode});
-  });
+  for (const auto f : files) {
+    const auto& file = rules.files()[f];
+    for_each_test_text(file, [&](const std::string& text, int) {
+      const auto* found = matcher.find_in(file, text);
+      out.push_back(found == nullptr ? Expected{} : Expected{static_cast<std::int32_t>(found->rule - file.rules.data()), found->mode});
+    });
+  }
   return out;
 }
 
-// Empty: every rule that decides a text of the self-test is among the candidates, in the mode in which it decides.
-std::string first_loss(const RuleSet& rules, std::size_t f, const std::vector<Expected>& expected, std::uint32_t base, bool utf_too,
-                       const std::function<void(std::string_view, Mode, std::vector<std::uint32_t>&)>& candidates) {
-  const auto& file = rules.files()[f];
+// Empty: every rule that decides a text of the self-test is among the candidates, in the mode in which it decides. `base`: number of the first rule
+// of a file in the unit; a unit of all files answers byte mode only.
+std::string first_loss(const Engines& engines, std::span<const std::size_t> files, const Unit& unit, const std::function<std::uint32_t(std::size_t)>& base, bool utf_too) {
+  const ScanDatabase* databases[] = {unit.bytes.get(), unit.utf.get()};
+  const auto scratch = engines.scan->scratch_for(databases);
   std::vector<std::uint32_t> got;
   std::string loss;
   std::size_t i = 0;
-  for_each_test_text(file, [&](const std::string& text, int line) {
-    const Expected e = i < expected.size() ? expected[i] : Expected{};
-    ++i;
-    if (e.rule < 0 || !loss.empty() || (e.mode == Mode::utf && !utf_too)) return;
-    got.clear();
-    candidates(text, e.mode, got);
-    if (!std::binary_search(got.begin(), got.end(), base + static_cast<std::uint32_t>(e.rule)))
-      loss = fmt::format("{}.xml:{}: the example is matched one by one, but not by the engine", file.stem, line);
-  });
-  if (loss.empty() && i != expected.size()) loss = fmt::format("{}.xml: the kept self-test has {} texts, not {}", file.stem, expected.size(), i);
+  for (const auto f : files) {
+    const auto& file = engines.rules.files()[f];
+    for_each_test_text(file, [&](const std::string& text, int line) {
+      const Expected e = i < unit.expected.size() ? unit.expected[i] : Expected{};
+      ++i;
+      if (e.rule < 0 || !loss.empty() || (e.mode == Mode::utf && !utf_too)) return;
+      got.clear();
+      databases[e.mode == Mode::utf ? 1 : 0]->scan(text, scratch.get(), got);
+      if (std::find(got.begin(), got.end(), base(f) + static_cast<std::uint32_t>(e.rule)) == got.end())
+        loss = fmt::format("{}.xml:{}: the example is matched one by one, but not by the engine", file.stem, line);
+    });
+  }
+  if (loss.empty() && i != unit.expected.size()) loss = fmt::format("the kept self-test has {} texts, not {}", unit.expected.size(), i);
   return loss;
 }
 
@@ -227,42 +232,15 @@ Result<std::unique_ptr<const Prefilter>> with_engine(const RuleSet& rules, const
       if (options.only_cached) return fail(Code::not_found, "no compiled rules are kept for " + (f == all ? std::string("all files") : files[f].stem));
       if (options.stop.stop_requested()) return fail(Code::failed, "stopped");
       NORA_TRY(unit.emplace(), out->compile(members, f == all));
-      for (const auto m : members) {
-        const auto more = sequential(rules, m);
-        unit->expected.insert(unit->expected.end(), more.begin(), more.end());
-      }
-      if (!path.empty()) {
-        Parts parts;
-        parts.put(unit->bytes->keep());
-        parts.put(unit->utf->keep());
-        parts.put(pack(unit->expected));
-        const auto sum = sha256(parts.bytes());
-        std::string text(magic);
-        text.append(sum.begin(), sum.end());
-        text.append(parts.bytes().begin(), parts.bytes().end());
-        if (unit->bytes->keep().empty()) {}  // RE2: compiled anew each time
-        else if (auto kept = replace_file(path, text); !kept) {
-          std::lock_guard lock(mutex);
-          messages.push_back("compiled rules are not kept: " + kept.error().text());
-        }
+      unit->expected = sequential(rules, members);
+      if (auto kept = path.empty() ? Status{} : write_kept(path, *unit); !kept) {
+        std::lock_guard lock(mutex);
+        messages.push_back("compiled rules are not kept: " + kept.error().text());
       }
     }
     // The self-test, at every load: on this CPU, with this library, of the database as it will be used.
-    const ScanDatabase* list[] = {unit->bytes.get(), unit->utf.get()};
-    const auto scratch = out->scan->scratch_for(list);
-    const auto candidates = [&](std::string_view text, Mode mode, std::vector<std::uint32_t>& got) {
-      list[mode == Mode::utf ? 1 : 0]->scan(text, scratch.get(), got);
-      std::sort(got.begin(), got.end());
-    };
-    std::size_t at = 0;
-    for (const auto m : members) {
-      std::size_t texts = 0;
-      for_each_test_text(files[m], [&](const std::string&, int) { ++texts; });
-      if (at + texts > unit->expected.size()) return fail(Code::refused, "the kept self-test is too short");
-      const std::vector<Expected> part(unit->expected.begin() + static_cast<std::ptrdiff_t>(at), unit->expected.begin() + static_cast<std::ptrdiff_t>(at + texts));
-      if (const auto loss = first_loss(rules, m, part, f == all ? out->base[m] : 0, f != all, candidates); !loss.empty()) return fail(Code::refused, loss);
-      at += texts;
-    }
+    const auto base = [&](std::size_t file) { return f == all ? out->base[file] : 0; };
+    if (const auto loss = first_loss(*out, members, *unit, base, f != all); !loss.empty()) return fail(Code::refused, loss);
     unit->expected = {};
     (f == all ? out->all : out->units[f]) = std::move(unit);
     return {};

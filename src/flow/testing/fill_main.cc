@@ -5,7 +5,7 @@
 
 #include "base/files.h"
 #include "flow/pipeline.h"
-#include "identify/testdata/faces.h"
+#include "flow/testing/faces_world.h"
 
 namespace {
 
@@ -32,18 +32,8 @@ Status fill(const std::filesystem::path& dir) {
   std::vector<registry::ReplyRecord> batch;
   for (const auto& face : identify::testing::load_faces())
     for (const auto& reply : face.replies) {
-      registry::ReplyRecord r;
-      r.reply.protocol = reply.protocol;
-      r.reply.keys = reply.keys;
-      std::string text;
-      for (const auto& kv : reply.keys) text += kv.key + "=" + kv.value + "\n";
-      r.reply.bytes = to_bytes(text);
-      r.reply.hash = r.seen.reply_hash = registry::reply_hash(reply.protocol, r.reply.bytes);
       NORA_TRY(const auto ip, Ip::parse(face.ip));
-      r.seen.where = {ip, reply.where.port, reply.where.proto, now};
-      r.seen.probe = reply.protocol;
-      r.seen.segment = "first/0";
-      batch.push_back(std::move(r));
+      batch.push_back(flow::testing::record_of(reply, ip, now, "first/0"));
     }
   NORA_CHECK(registry.put_replies(batch));
   NORA_TRY(const auto table, cases::Routes::load(dir / "routes.toml"));
