@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <map>
 
+#include "base/crypto.h"
 #include "base/files.h"
 #include "identify/check.h"
 #include "identify/engines.h"
@@ -169,6 +170,35 @@ TEST_F(Cache, KeepsWhatWasCompiledAndBelievesOnlyWhatIsWhole) {
   fs::permissions(one, fs::perms::group_write, fs::perm_options::add);
   EXPECT_FALSE(make_prefilter(rules, only_cached, messages));
   EXPECT_TRUE(messages.empty()) << messages[0];
+}
+
+// The self-test of the load itself: a whole file whose database does not have the rule that decides a text is refused, and said.
+TEST_F(Cache, ADatabaseThatLosesARuleIsRefusedAtLoad) {
+  std::string why;
+  if (!hyperscan_engine(why)) return;
+  std::vector<std::string> messages;
+  PrefilterOptions options;
+  options.cache = dir;
+  options.engine = "hyperscan";
+  ASSERT_TRUE(make_prefilter(rules, options, messages));
+  for (const auto& entry : fs::directory_iterator(dir)) {
+    auto text = *read_file(entry.path(), 64u << 20);
+    const auto head = text.find('\n') + 1 + sizeof(Hash);
+    // An example and its long form stand last, 5 bytes each: now a rule 64 places away decides them.
+    for (const std::size_t back : {2, 7}) text[text.size() - back] = static_cast<char>(text[text.size() - back] ^ 0x40);
+    const auto sum = sha256(as_bytes(text).subspan(head));
+    std::copy(sum.begin(), sum.end(), text.begin() + static_cast<std::ptrdiff_t>(head - sizeof(Hash)));
+    ASSERT_TRUE(replace_file(entry.path(), text));
+  }
+  const auto refused = make_prefilter(rules, options, messages);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, Code::refused);
+  ASSERT_EQ(messages.size(), 1u);
+  EXPECT_NE(messages[0].find("refused as prefilter"), std::string::npos) << messages[0];
+  options.engine = "auto";
+  const auto other = make_prefilter(rules, options, messages);
+  ASSERT_TRUE(other) << "RE2 takes its place";
+  EXPECT_EQ((*other)->engine(), "RE2::Set");
 }
 
 TEST(Prefilter, OneThatLosesAMatchIsFound) {

@@ -39,6 +39,9 @@ is "file without key" "other" "$(sed -n 5p "$work/out" | field fingerprint)"
 is "unknown key is null" "None" "$(sed -n 6p "$work/out" | field fingerprint)"
 is "fields in any order" "A box" "$(sed -n 7p "$work/out" | field fingerprint)"
 
+printf '{"key":null,"value":"Box A7"}\n' | "$nora" identify --rules "$work/rules" >"$work/out"
+is "without a key all rules are asked, the preferred file first" "A box" "$(field fingerprint <"$work/out")"
+
 printf 'broken\n{"key":"own.banner","value":"Box A7"}\n{"key":1,"value":"x"}\n' | "$nora" identify --rules "$work/rules" >"$work/out" 2>/dev/null
 is "a bad line is an error" 1 $?
 is "the other lines are answered" "A box" "$(sed -n 2p "$work/out" | field fingerprint)"
@@ -66,6 +69,28 @@ is "product" "NAS" "$("$nora" product show buffalo-ls220d --json | field type)"
 is "an unread support end is not stated" "None" "$("$nora" product show buffalo-ls220d --json | field support_end)"
 "$nora" product show no-such >/dev/null 2>&1
 is "an unknown product" 1 $?
+
+# Rules of others are taken over, bad ones are named; ours go out as plain recog XML, only what is verified.
+mkdir -p "$work/recog/xml"
+cat >"$work/recog/xml/their_banner.xml" <<'XML'
+<fingerprints matches="their.banner"><fingerprint pattern="^Cube (\d+)$"><description>cube</description><example hw.product="7">Cube 7</example><param pos="1" name="hw.product"/></fingerprint>
+<fingerprint pattern="("><description>broken</description></fingerprint></fingerprints>
+XML
+export NORA_CACHE=$work/cache
+"$nora" rules import recog "$work/recog" --into "$work/imported" --json >"$work/out" 2>"$work/err"
+is "import" 0 $?
+is "the good rule is taken over" "1 1" "$(field files <"$work/out") $(field rules <"$work/out")"
+is "the bad one is named" 1 "$(grep -c 'their_banner.xml:2: rule left out' "$work/err")"
+is "and it works" "cube" "$(printf '{"key":"their.banner","value":"Cube 7"}\n' | "$nora" identify --rules "$work/imported" | field fingerprint)"
+"$nora" rules import recog "$work/nowhere" --into "$work/imported" >/dev/null 2>&1
+is "a folder that is not there" 1 $?
+cat >"$work/ours.xml" <<'XML'
+<fingerprints xmlns:nora="urn:nora:rules:1" matches="k"><fingerprint pattern="^a$" nora:id="a" nora:source="seen" nora:verified="yes"><description>a</description><example>a</example><nora:not>b</nora:not></fingerprint>
+<fingerprint pattern="^c$" nora:id="c" nora:source="seed" nora:verified="no"><description>c</description><example>c</example></fingerprint></fingerprints>
+XML
+"$nora" rules export "$work/ours.xml" >"$work/out"
+is "export leaves our marks out" "0 1" "$(grep -c nora "$work/out") $(grep -c '<fingerprint ' "$work/out")"
+is "unverified rules only when asked for" 2 "$("$nora" rules export "$work/ours.xml" --unverified | grep -c '<fingerprint ')"
 
 # Where the files of recog are at hand: at least 99.97 % of their examples equal, read by another parser (Python's) and asked through the program.
 if [ -n "${NORA_RECOG_DIR:-}" ]; then
