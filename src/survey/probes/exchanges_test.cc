@@ -67,6 +67,34 @@ TEST(Http, ALivePictureIsAFlagAndNothingElse) {
   }
 }
 
+TEST(Http, AnIconInsideThePageGivesItsHashesAndNoPictureIsKept) {
+  Bytes icon = hex("89504e470d0a1a0a0000000d49484452");
+  icon.resize(90, 3);
+  const auto photo = to_base64(to_bytes("\xff\xd8\xff\xe0 somebody's garden"));
+  const auto with = [&](std::string_view link) {
+    return page("<html><head>" + std::string(link) + "</head><body><img src=\"data:image/jpeg;base64," + photo + "\"></body></html>");
+  };
+  for (const auto& link : {"<LINK rel=\"shortcut icon\" href=\"data:image/png;base64," + to_base64(icon) + "\">", "<link href='DATA:image/png;charset=x;base64," + to_base64(icon) + "' rel=icon>"}) {
+    const auto p = parse(item("http", {with(link)}));
+    EXPECT_EQ(key(p, "favicon.md5"), md5_hex(icon)) << link;
+    EXPECT_EQ(key(p, "favicon.mmh3"), icon_number(icon));
+    EXPECT_EQ(key(p, "favicon.sha256"), to_hex(sha256(icon)));
+    EXPECT_EQ(key(p, "favicon.size"), "90");
+    EXPECT_EQ(key(p, "http.icon_path"), "(none)");
+    const auto kept = to_string(p.bytes);
+    EXPECT_EQ(kept.find(to_base64(icon)), std::string::npos);
+    EXPECT_EQ(kept.find(photo), std::string::npos) << "no picture of a page is kept";
+    EXPECT_NE(kept.find("data:image/jpeg;base64,sha256-"), std::string::npos);
+    EXPECT_NE(kept.find("</body></html>"), std::string::npos) << "what follows stays";
+  }
+  EXPECT_EQ(key(parse(item("http", {with("<link rel=stylesheet href=x.css>")})), "favicon.md5"), "(none)") << "a picture of the page is not its icon";
+  // Cut where the reading stopped: no hash rather than another one.
+  EXPECT_EQ(key(parse(item("http", {page("<link rel=icon href=\"data:image/png;base64," + to_base64(icon))})), "favicon.md5"), "(none)");
+  const auto named = parse(item("http", {with("<link rel=icon href=\"/images/brand.ico?v=17\">")}));
+  EXPECT_EQ(key(named, "http.icon_path"), "/images/brand.ico");
+  EXPECT_EQ(key(parse(item("http", {with("<link rel=icon href=\"//cdn.example/x.ico\">")})), "http.icon_path"), "(none)");
+}
+
 TEST(Web, ServersThatShowADocumentAtTheRoot) {  // documented answers of the products' own manuals
   auto elastic = parse(item("http", {page("{\n  \"name\" : \"n\",\n  \"version\" : {\n    \"number\" : \"7.10.2\"\n  },\n  \"tagline\" : \"You Know, for Search\"\n}", "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n")}, 9200));
   EXPECT_EQ(elastic.protocol, "http");

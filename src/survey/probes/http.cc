@@ -88,6 +88,8 @@ std::string same_host_path(std::string_view location, const Item& item) {
   return slash == npos ? "/" : clean(rest.substr(slash));
 }
 
+}  // namespace
+
 std::string attribute(std::string_view tag, std::string_view name) {
   std::string wanted = std::string(name) + "=";
   for (auto at = find_word(tag, wanted); at != npos; at = find_word(tag, wanted, at + 1)) {
@@ -102,8 +104,6 @@ std::string attribute(std::string_view tag, std::string_view name) {
   }
   return {};
 }
-
-}  // namespace
 
 const std::string* HttpResponse::header(std::string_view name) const {
   for (const auto& [key, value] : headers)

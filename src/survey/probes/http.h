@@ -30,6 +30,7 @@ void add_http(Parsed& out, const HttpResponse& response, const Item& item);
 
 // Parts of pages; exposed for tests.
 std::string html_title(std::string_view body);
+std::string attribute(std::string_view tag, std::string_view name);  // of "<tag a=1 b='2'"; empty when absent
 std::string decode_entities(std::string_view text);
 inline constexpr std::size_t max_text_bytes = 1024;
 std::string body_text(std::string_view body);   // what a reader sees, blanks collapsed; firmware and owner clues stand there

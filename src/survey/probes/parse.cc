@@ -7,6 +7,7 @@
 #include "survey/probes/control.h"
 #include "survey/probes/datagrams.h"
 #include "survey/probes/http.h"
+#include "survey/probes/icons.h"
 #include "survey/probes/office.h"
 #include "survey/probes/reader.h"
 #include "survey/probes/small.h"
@@ -32,7 +33,7 @@ Parsed http(const Item& item, ByteView bytes) {
   auto response = read_http(bytes);
   if (!response) return plain(item, "tcp");
   out.protocol = "http";
-  drop_picture(out, *response);
+  without_pictures(out, *response);
   add_http(out, *response, item);
   add_app(out, *response);
   out.bytes = stable_http(*response);
@@ -53,7 +54,7 @@ Parsed https(const Item& item) {
   if (!part(item, tls_alpn).empty()) out.add("tls.alpn", as_text(part(item, tls_alpn)));
   out.bytes.assign(der.begin(), der.end());
   if (response) {
-    drop_picture(out, *response);
+    without_pictures(out, *response);
     add_http(out, *response, item);
     add_app(out, *response);
     auto stable = stable_http(*response);

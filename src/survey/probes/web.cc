@@ -4,19 +4,14 @@
 
 #include "base/crypto.h"
 #include "base/ip.h"
-#include "survey/probes/hashes.h"
 #include "survey/probes/http.h"
+#include "survey/probes/icons.h"
 #include "survey/probes/reader.h"
 
 namespace nora::survey {
 namespace {
 
 constexpr auto npos = std::string_view::npos;
-
-bool is_picture(std::string_view body) {
-  return body.starts_with("\x89PNG") || body.starts_with("GIF8") || body.starts_with("\xff\xd8\xff") || body.starts_with("BM") ||
-         body.starts_with(std::string_view("\0\0\1\0", 4)) || body.starts_with("RIFF");
-}
 
 // The value of "name": "…" in a JSON text; the first one. No nesting is understood: these documents are flat where it matters.
 std::string json_text(std::string_view body, std::string_view name) {
@@ -52,14 +47,6 @@ bool inside(std::string_view text) {
 
 }  // namespace
 
-void drop_picture(Parsed& out, HttpResponse& response) {
-  const auto* type = response.header("content-type");
-  const bool says_so = type && (begins_word(*type, "image/") || begins_word(*type, "video/") || begins_word(*type, "multipart/x-mixed-replace"));
-  if (!says_so && !is_picture(response.body)) return;
-  response.body.clear();
-  out.add("http.live_view", "1");
-}
-
 void add_app(Parsed& out, const HttpResponse& r) {
   if (r.status != 200 || trim(std::string_view(r.body).substr(0, 16)).substr(0, 1) != "{") return;
   if (r.body.find("You Know, for Search") != std::string::npos) {
@@ -74,15 +61,10 @@ void add_app(Parsed& out, const HttpResponse& r) {
 bool parse_favicon(Parsed& out, ByteView answer) {
   auto r = read_http(answer);
   if (!r || r->status != 200 || r->body.size() < 8) return false;
-  const bool svg = find_word(std::string_view(r->body).substr(0, 256), "<svg") != npos;
-  if (!svg && !is_picture(r->body)) return false;
+  if (!is_icon(r->body)) return false;
   if (const auto* length = r->header("content-length"); length && *length != std::to_string(r->body.size())) return false;  // cut: another hash
   out.protocol = "favicon";
-  const auto body = as_bytes(r->body);
-  out.add("favicon.md5", md5_hex(body));
-  out.add("favicon.mmh3", icon_number(body));
-  out.add("favicon.sha256", to_hex(sha256(body)));
-  out.add("favicon.size", std::to_string(body.size()));
+  add_icon(out, as_bytes(r->body));
   out.keep_keys_only();
   return true;
 }
@@ -106,7 +88,7 @@ bool parse_cwmp(Parsed& out, const Item& item) {
   auto r = item.parts.empty() ? std::nullopt : read_http(item.parts[0]);
   if (!r) return false;
   out.protocol = "cwmp";
-  drop_picture(out, *r);
+  without_pictures(out, *r);
   add_http(out, *r, item);
   out.redirect.clear();
   out.bytes = stable_http(*r);

@@ -17,7 +17,5 @@ bool parse_ntrip(Parsed& out, ByteView answer);     // how many streams, not whe
 bool parse_igd(Parsed& out, const Item& item);      // how many mappings, and how many lead out of the home; not whose
 // A JSON document of a known server at "/": http.app, http.app_version.
 void add_app(Parsed& out, const HttpResponse& response);
-// A picture is not kept, nor a page that is a live view: the flag http.live_view stands for it.
-void drop_picture(Parsed& out, HttpResponse& response);
 
 }  // namespace nora::survey
