@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <cstring>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 
@@ -154,6 +155,24 @@ class Compiler {
   std::jthread thread_;
 };
 
+// A leaked MAC address is asked for under the name of its registrant. The registry is read when the first one comes.
+class Registrants {
+ public:
+  explicit Registrants(Log& log) : log_(log) {}
+  std::string of(std::string_view mac) {
+    if (!makers_) {
+      auto loaded = identify::MacMakers::load(identify::debian_mac_registry);
+      if (!loaded) log_.warn(loaded.error().what + ": " + loaded.error().fix);
+      makers_.emplace(loaded ? std::move(*loaded) : identify::MacMakers());
+    }
+    return makers_->of(mac);
+  }
+
+ private:
+  Log& log_;
+  std::optional<identify::MacMakers> makers_;
+};
+
 Result<int> identify_stdin(Run& run, const std::vector<std::string>& directories) {
   std::vector<std::filesystem::path> paths(directories.begin(), directories.end());
   if (paths.empty()) paths.emplace_back(data_dir() + "/fingerprints");
@@ -161,6 +180,7 @@ Result<int> identify_stdin(Run& run, const std::vector<std::string>& directories
   for (const auto& problem : rules.problems()) run.env.log.warn(problem.text());
   identify::Matcher matcher(rules);
   Compiler compiler(rules, cache_dir());
+  Registrants registrants(run.env.log);
   simdjson::dom::parser parser;
   LineReader reader;
   std::string line, out;
@@ -180,7 +200,10 @@ Result<int> identify_stdin(Run& run, const std::vector<std::string>& directories
     if (q.any) compiler.want_unknown_keys();
     if (error.empty()) {
       const auto* file = q.file.empty() ? nullptr : rules.file_by_stem(q.file);
-      found = file != nullptr ? matcher.find_in(*file, q.value) : q.key.empty() && !q.any ? nullptr : matcher.find(q.key, q.value);
+      if (file == nullptr && identify::is_mac_key(q.key)) {
+        q.value = registrants.of(q.value);
+        if (!q.value.empty()) found = matcher.find(identify::mac_maker_key, q.value);
+      } else found = file != nullptr ? matcher.find_in(*file, q.value) : q.key.empty() && !q.any ? nullptr : matcher.find(q.key, q.value);
     } else {
       ++bad;
       run.env.log.warn("line " + std::to_string(number) + ": " + error);

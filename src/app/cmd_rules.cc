@@ -71,7 +71,16 @@ Result<int> list(Run& run, const Options& o) {
 Result<int> explain(Run& run, const Options& o) {
   NORA_TRY(const auto rules, load(o));
   identify::Matcher matcher(rules);
-  const auto matches = matcher.identify_all(o.key, o.value);
+  auto key = std::string_view(o.key);
+  auto value = o.value;
+  if (identify::is_mac_key(key)) {  // known by the name of its registrant
+    NORA_TRY(const auto makers, identify::MacMakers::load(identify::debian_mac_registry));
+    key = identify::mac_maker_key;
+    value = makers.of(o.value);
+    if (value.empty()) return fail(Code::not_found, "nobody registered the MAC address " + o.value + ", or a program made it up");
+    if (!run.json) std::printf("%s: registered by %s\n", to_terminal(o.value).c_str(), to_terminal(value).c_str());
+  }
+  const auto matches = matcher.identify_all(key, value);
   for (const auto& m : matches) {
     if (run.json) {
       json::Array parts;
@@ -88,11 +97,11 @@ Result<int> explain(Run& run, const Options& o) {
     if (!m.rule->source.empty()) std::printf("  source   %s%s\n", to_terminal(m.rule->source).c_str(), m.rule->verified ? "" : " [unverified]");
     for (std::size_t i = 0; i < m.slices.size(); ++i)
       if (m.slices[i].took_part)
-        std::printf("  %s  %s\n", i == 0 ? "matched" : "group  ", to_terminal(std::string_view(o.value).substr(m.slices[i].from, m.slices[i].to - m.slices[i].from)).c_str());
+        std::printf("  %s  %s\n", i == 0 ? "matched" : "group  ", to_terminal(std::string_view(value).substr(m.slices[i].from, m.slices[i].to - m.slices[i].from)).c_str());
     for (const auto& [name, value] : m.fields) std::printf("  %-22s %s\n", to_terminal(name).c_str(), to_terminal(value).c_str());
   }
   if (!matches.empty()) return 0;
-  if (rules.files_of(o.key).empty()) return fail(Code::not_found, "no rule file has the match key \"" + o.key + "\"", "see nora rules list");
+  if (rules.files_of(key).empty()) return fail(Code::not_found, "no rule file has the match key \"" + o.key + "\"", "see nora rules list");
   std::fprintf(stderr, "no rule matches\n");
   return 1;
 }

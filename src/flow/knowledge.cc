@@ -13,6 +13,8 @@ Result<std::shared_ptr<const Knowledge>> Knowledge::load(const KnowledgeDirs& di
     rule_dirs.push_back(dirs.operator_rules);
   }
   NORA_TRY(out->rules, identify::RuleSet::load(rule_dirs));
+  if (auto makers = identify::MacMakers::load(dirs.mac_registry)) out->rules.use(std::make_shared<const identify::MacMakers>(std::move(*makers)));
+  else out->messages.push_back(makers.error().what + ": " + makers.error().fix);
   for (const auto& problem : out->rules.problems()) out->messages.push_back(problem.text());
   if (!dirs.cache.empty()) {
     identify::PrefilterOptions options;

@@ -20,6 +20,7 @@ struct KnowledgeDirs {
   std::vector<std::filesystem::path> rules;               // further fingerprint directories
   std::filesystem::path operator_rules;                   // where named clusters go; made when missing; loaded too
   std::filesystem::path cache{};                          // where compiled rules are kept; empty: rules are matched one by one
+  std::filesystem::path mac_registry = identify::debian_mac_registry;  // of the IEEE; none there: makers are not known by MAC addresses
   bool compile = false;                                   // may spend seconds on compiling many rules; else only what is kept is used
 };
 // Fewer rules than that are matched one by one while nothing is kept: compiling them would take longer than it saves.

@@ -27,7 +27,7 @@ Status read_part(store::Db& db, int part, int parts, const identify::RuleDiff& d
     std::string_view key, value;
     bool touched = false;
     for (auto walk = keys; !touched && walk.next(key, value);)
-      if (const auto changed = diff.find(key); changed != diff.end()) touched = may_differ(changed->second, value, scratch, slices);
+      if (const auto* changed = identify::changed(diff, key)) touched = may_differ(*changed, value, scratch, slices);
     if (!touched) return {};
     std::vector<registry::KeyValue> all;
     while (keys.next(key, value)) all.push_back({std::string(key), std::string(value)});

@@ -60,6 +60,7 @@ class Matcher {
     std::uint64_t values = 0, matches = 0, limits = 0, field_errors = 0;
   };
   const Counters& counters() const { return counters_; }
+  const RuleSet& rules() const { return rules_; }
 
  private:
   bool run(const RuleFile& file, const Rule& rule, std::string_view value, Pattern::Mode mode);

@@ -225,7 +225,7 @@ Result<std::unique_ptr<const Prefilter>> with_engine(const RuleSet& rules, const
   const auto one = [&](std::size_t f) -> Status {
     const auto& files = rules.files();
     std::vector<std::size_t> members = f == all ? rules.by_preference() : std::vector<std::size_t>{f};
-    const auto path = options.cache.empty() ? fs::path() : name(f == all ? "all|" + rules.version() : files[f].stem + "|" + to_hex(files[f].content));
+    const auto path = options.cache.empty() ? fs::path() : name(f == all ? "all|" + rules.files_version() : files[f].stem + "|" + to_hex(files[f].content));
     std::optional<Unit> unit;
     if (!path.empty()) unit = read_kept(*out->scan, path);
     if (!unit) {

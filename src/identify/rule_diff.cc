@@ -62,9 +62,23 @@ RuleDiff diff(const RuleSet& before, const RuleSet& after) {
     compare(out[file.key], *old, file);
   }
   for (const auto& file : before.files()) if (find(after, file.stem) == nullptr) add_all(out[file.key], file);
+  const auto registry = [](const RuleSet& set) { return set.makers() == nullptr ? Hash{} : set.makers()->content(); };
+  if (out.contains(mac_maker_key) || registry(before) != registry(after)) {
+    // Another maker for leaked addresses: those that stand in keys of their own, and those that rules read out of texts.
+    out[std::string(mac_maker_key)].everything = true;
+    for (const auto* set : {&before, &after})
+      for (const auto& file : set->files())
+        for (const auto& rule : file.rules)
+          if (std::any_of(rule.params.begin(), rule.params.end(), [](const Param& p) { return p.name == mac_field; })) out[file.key].rules.push_back(&rule);
+  }
   std::erase_if(out, [](const auto& entry) { return entry.second.rules.empty() && !entry.second.everything; });
   for (auto& [key, changed] : out) if (changed.rules.size() > max_changed_rules) changed.everything = true;
   return out;
+}
+
+const ChangedKey* changed(const RuleDiff& diff, std::string_view key) {
+  const auto it = diff.find(is_mac_key(key) ? mac_maker_key : key);
+  return it == diff.end() ? nullptr : &it->second;
 }
 
 bool may_differ(const ChangedKey& key, std::string_view value, Scratch& scratch, std::vector<Slice>& slices) {

@@ -22,6 +22,9 @@ inline constexpr std::size_t max_changed_rules = 16;
 // The rules are pointed at: both sets must outlive the result.
 RuleDiff diff(const RuleSet& before, const RuleSet& after);
 
+// The entry that decides about values of this key; nullptr: both sets treat them alike. A MAC address is a value of mac.maker.
+const ChangedKey* changed(const RuleDiff& diff, std::string_view key);
+
 // May the two sets give this value another answer? `key` is one of the diff.
 bool may_differ(const ChangedKey& key, std::string_view value, Scratch& scratch, std::vector<Slice>& slices);
 

@@ -292,13 +292,18 @@ std::size_t RuleSet::rule_count() const {
   return n;
 }
 
-std::string RuleSet::version() const {
+std::string RuleSet::files_version() const {
   std::string all = std::string(engine_version) + "\n";
   for (const auto& [name, hash] : hashes_) {
     // The directory does not matter: the same files elsewhere are the same rules.
     all += fs::path(name).filename().string() + "\n" + to_hex(hash) + "\n";
   }
   return to_hex(sha256(as_bytes(all))).substr(0, 16);
+}
+
+std::string RuleSet::version() const {
+  if (!makers_) return files_version();
+  return to_hex(sha256({as_bytes(files_version()), ByteView(makers_->content())})).substr(0, 16);
 }
 
 }  // namespace nora::identify

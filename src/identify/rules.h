@@ -6,12 +6,14 @@
 
 #include <filesystem>
 #include <map>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/bytes.h"
 #include "base/result.h"
+#include "identify/mac_maker.h"
 #include "identify/pattern.h"
 
 namespace nora::identify {
@@ -21,7 +23,7 @@ inline constexpr std::size_t max_rules = 200'000;
 inline constexpr double default_certainty = 0.85;  // of the reference (recog-ruby nizer.rb)
 
 // Raise it when matching or fusion changes its results, so that memoised identifications are made again.
-inline constexpr std::string_view engine_version = "2";
+inline constexpr std::string_view engine_version = "3";
 
 using Fields = std::map<std::string, std::string>;
 
@@ -90,6 +92,10 @@ class RuleSet {
   // One file from memory (fuzzing, previews of a generated rule).
   void add_file(std::string_view stem, std::string_view xml, const std::filesystem::path& path = {});
 
+  // With it, leaked MAC addresses are values of the key mac.maker too (statements.cc), and it is part of the version.
+  void use(std::shared_ptr<const MacMakers> makers) { makers_ = std::move(makers); }
+  const MacMakers* makers() const { return makers_.get(); }
+
   const std::vector<RuleFile>& files() const { return files_; }
   const std::vector<Problem>& problems() const { return problems_; }
   // Files for one match key, highest preference first; files of equal preference in load order.
@@ -100,6 +106,7 @@ class RuleSet {
   std::size_t rule_count() const;
   // Names this exact set of rules and the engine that reads them: 16 hex digits. Memo key of the identification table.
   std::string version() const;
+  std::string files_version() const;  // of the files alone: what compiled rules depend on
 
  private:
   struct Read;
@@ -110,6 +117,7 @@ class RuleSet {
   std::vector<std::size_t> by_preference_;
   std::vector<Problem> problems_;
   std::map<std::string, std::vector<std::size_t>, std::less<>> by_key_;
+  std::shared_ptr<const MacMakers> makers_;
   std::map<std::string, Hash> hashes_;  // path or stem -> content
 };
 

@@ -1,5 +1,6 @@
 // Turns recog fields into statements about a device (fuse.h), and statements to and from JSON for the memo table.
 #include <algorithm>
+#include <set>
 
 #include "base/escape.h"
 #include "identify/fuse.h"
@@ -9,8 +10,8 @@ namespace nora::identify {
 
 namespace {
 
-std::string field(const Fields& fields, const char* name) {
-  const auto it = fields.find(name);
+std::string field(const Fields& fields, std::string_view name) {
+  const auto it = fields.find(std::string(name));
   return it == fields.end() ? std::string{} : it->second;
 }
 
@@ -74,7 +75,7 @@ Statement from_match(const Match& match, const std::string& key) {
   if (s.software.empty()) s.software = field(f, "service.family");
   if (const auto version = field(f, "service.version"); !s.software.empty() && !version.empty()) s.software += " " + version;
   s.serial = field(f, "hw.serial_number");
-  s.mac = field(f, "host.mac");
+  s.mac = field(f, mac_field);
   for (auto* text : {&s.vendor, &s.product, &s.firmware, &s.type, &s.software, &s.serial, &s.mac}) *text = trimmed(std::move(*text));
   return s;
 }
@@ -83,15 +84,26 @@ Statement from_match(const Match& match, const std::string& key) {
 
 std::vector<Statement> statements_of(Matcher& matcher, std::span<const registry::KeyValue> keys) {
   std::vector<Statement> out;
-  for (const auto& kv : keys) {
-    for (const auto& match : matcher.identify_all(kv.key, kv.value)) {
-      if (out.size() >= max_statements) return out;
-      Statement s = from_match(match, kv.key);
+  const auto ask = [&](const std::string& key, const std::string& value) {
+    for (const auto& match : matcher.identify_all(key, value)) {
+      if (out.size() >= max_statements) return;
+      Statement s = from_match(match, key);
       if (s.certainty <= 0) continue;  // recog's "assert nothing"
       if (s.vendor.empty() && s.product.empty() && s.type.empty() && s.firmware.empty() && s.software.empty() && s.serial.empty() && s.mac.empty()) continue;
       if (std::find(out.begin(), out.end(), s) == out.end()) out.push_back(std::move(s));
     }
-  }
+  };
+  for (const auto& kv : keys) ask(kv.key, kv.value);
+  const auto* makers = matcher.rules().makers();
+  if (makers == nullptr) return out;
+  // A leaked address stands in a key of its own, or a rule has read it out of a text.
+  std::set<std::string> addresses;
+  for (const auto& kv : keys) if (is_mac_key(kv.key)) addresses.insert(kv.value);
+  for (const auto& s : out) if (!s.mac.empty()) addresses.insert(s.mac);
+  std::set<std::string> registrants;
+  for (const auto& mac : addresses) registrants.insert(makers->of(mac));
+  registrants.erase("");
+  for (const auto& name : registrants) ask(std::string(mac_maker_key), name);
   return out;
 }
 

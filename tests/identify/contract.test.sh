@@ -39,6 +39,10 @@ is "file without key" "other" "$(sed -n 5p "$work/out" | field fingerprint)"
 is "unknown key is null" "None" "$(sed -n 6p "$work/out" | field fingerprint)"
 is "fields in any order" "A box" "$(sed -n 7p "$work/out" | field fingerprint)"
 
+printf '{"key":"netbios.mac","value":"004026000001"}\n{"key":"dvr.mac","value":"02:40:26:00:00:01"}\n' | "$nora" identify >"$work/out"
+is "a leaked address is known by its registrant" "Buffalo" "$(sed -n 1p "$work/out" | field fields/hw.vendor)"
+is "its key stays" "netbios.mac" "$(sed -n 1p "$work/out" | field key)"
+is "an address that a program made up says nothing" "None" "$(sed -n 2p "$work/out" | field fingerprint)"
 printf '{"key":null,"value":"Box A7"}\n' | "$nora" identify --rules "$work/rules" >"$work/out"
 is "without a key all rules are asked, the preferred file first" "A box" "$(field fingerprint <"$work/out")"
 
