@@ -1,10 +1,12 @@
-// `nora cluster list|show|name|undo|label|rates`: devices that no rule names, and their naming by two persons. flow/naming does the work.
+// `nora cluster list|show|name|undo|label|rates|calibrate`: devices that no rule names, their naming by two persons, and how right names are.
+// flow/naming, flow/rates and flow/calibrate do the work.
 #include <fmt/format.h>
 
 #include <memory>
 
 #include "app/center.h"
 #include "base/escape.h"
+#include "flow/calibrate.h"
 
 namespace nora::app {
 namespace {
@@ -14,7 +16,7 @@ struct Options {
   std::string key, vendor, product, type, by, accept;
   std::int64_t proposal = 0, device = 0;
   std::size_t min_members = 2;
-  bool dry_run = false;
+  bool dry_run = false, forget = false;
 };
 
 void print(const json::Object& o) { fmt::print("{}\n", json::text(o)); }
@@ -126,6 +128,39 @@ Result<int> label(const Options& o, Run& run) {
   return 0;
 }
 
+json::Object reliability_json(const identify::Reliability& r) {
+  json::Array bins;
+  for (const auto& b : r.bins) bins.emplace_back(json::Object{{"from", b.from}, {"to", b.to}, {"claims", b.claims}, {"right", b.right}, {"mean_confidence", b.stated}});
+  return {{"expected_calibration_error", r.error}, {"bins", std::move(bins)}};
+}
+
+Result<int> calibrate(const Options& o, Run& run) {
+  Center center(o.center, run.env);
+  NORA_TRY(auto* pipeline, center.pipeline());
+  NORA_TRY(auto* registry, center.registry());
+  NORA_TRY(auto* audit, center.audit());
+  const auto what = o.dry_run ? flow::Calibrate::trial : o.forget ? flow::Calibrate::forget : flow::Calibrate::apply;
+  NORA_TRY(const auto r, flow::calibrate(*pipeline, *registry, center.knowledge_dirs(), audit, o.by, what));
+  if (run.json) {
+    json::Object rules;
+    for (const auto& [rule, t] : r.learnt.by_rule()) rules[to_clean_utf8(rule)] = json::Object{{"right", t.right}, {"wrong", t.wrong}};
+    print({{"labelled", r.labelled}, {"rules", std::move(rules)}, {"before", reliability_json(r.before)},
+           {"after", o.dry_run ? json::Value(nullptr) : json::Value(reliability_json(r.after))}, {"replies_again", r.counts.replies_again}});
+    return 0;
+  }
+  const auto table = [](std::string_view when, const identify::Reliability& x) {
+    fmt::print("{}: stated and found differ by {:.1f} points on average\n", when, 100 * x.error);
+    for (const auto& b : x.bins) fmt::print("  confidence {:.1f}-{:.1f}: {:>6} claims, {:>5.1f} % right, {:>5.1f} % stated\n", b.from, b.to, b.claims, 100.0 * static_cast<double>(b.right) / static_cast<double>(b.claims), 100 * b.stated);
+  };
+  fmt::print("{} labelled devices, {} rules spoke about them\n", r.labelled, r.learnt.by_rule().size());
+  for (const auto& [rule, t] : r.learnt.by_rule()) if (t.wrong > 0) fmt::print("  {:<48} {} right, {} wrong\n", to_terminal(rule), t.right, t.wrong);
+  table("before", r.before);
+  if (o.dry_run) return 0;
+  table("after", r.after);
+  fmt::print("{} replies identified again\n", r.counts.replies_again);
+  return 0;
+}
+
 json::Object rate_json(const flow::Rate& r) {
   return {{"devices", r.devices}, {"type", r.type}, {"vendor", r.vendor}, {"product", r.product}, {"firmware", r.firmware}};
 }
@@ -201,6 +236,11 @@ void add_cluster(CLI::App& root, Run& run) {
   t->add_option("--product", o->product, "product");
   t->add_option("--type", o->type, "for example Broadband Router");
   t->add_option("--by", o->by, "who says so")->required();
+  auto* k = verb("calibrate", "let the labels correct how sure each rule is; the history is identified again where that matters", calibrate);
+  k->add_option("--by", o->by, "who does it")->required();
+  auto* trial = k->add_flag("--dry-run", o->dry_run, "show what the labels say, change nothing");
+  k->add_flag("--forget", o->forget, "rules are as sure as they state themselves")->excludes(trial);
+  k->footer("--json: {labelled, rules{ID{right, wrong}}, before{expected_calibration_error, bins[]}, after, replies_again}\nExample: nora cluster calibrate --by analyst1 --dry-run");
   auto* r = verb("rates", "how many devices have a type, a vendor, a product, per match key and in total; and how often that is right", rates);
   r->footer("--json: {total, by_key{}, labelled, precision{type, vendor, product}{stated, right, low_95, high_95}, unnamed{clusters, devices, largest}}");
 }

@@ -8,6 +8,7 @@
 
 #include "base/escape.h"
 #include "base/files.h"
+#include "flow/calibrate.h"
 #include "flow/naming.h"
 #include "flow/pipeline.h"
 #include "flow/testing/faces_world.h"
@@ -513,6 +514,45 @@ TEST_P(FlowOnBoth, QueueAndRatesSayWhatIsKnown) {
   const auto [low, high] = rates->product.interval();
   EXPECT_NEAR(low, 0.0945, 0.001);  // Wilson, 1 of 2
   EXPECT_NEAR(high, 0.9055, 0.001);
+}
+
+TEST_P(FlowOnBoth, LabelsCorrectHowSureRulesAre) {
+  const auto dir = std::filesystem::path(::testing::TempDir()) / ("nora_calibrate_" + std::to_string(::getpid()) + "_" + GetParam());
+  std::filesystem::remove_all(dir);
+  const KnowledgeDirs dirs{std::string(NORA_SOURCE_DIR) + "/data", {}, dir};
+  pipeline->use(*Knowledge::load(dirs));
+  for (const auto& f : faces()) see(f.device);
+  run();
+  EXPECT_FALSE(calibrate(*pipeline, *registry, dirs, nullptr, "analyst1", Calibrate::apply)) << "without a label nothing is known";
+  const auto all = registry->all_devices(0, 1000).value();
+  const auto named = std::find_if(all.begin(), all.end(), [](const auto& d) { return d.identity.product_known(); });
+  ASSERT_NE(named, all.end());
+  ASSERT_TRUE(put_label(*registry, {named->id, "Somebody", "Else", "", "analyst1", t0}));
+  EXPECT_FALSE(calibrate(*pipeline, *registry, dirs, nullptr, "", Calibrate::apply));
+  const auto identities = [&] {
+    std::map<registry::Id, double> out;
+    const auto now = registry->all_devices(0, 1000).value();
+    for (const auto& d : now) out[d.id] = d.identity.product.confidence;
+    return out;
+  };
+  const auto before = identities();
+  const auto trial = calibrate(*pipeline, *registry, dirs, nullptr, "analyst1", Calibrate::trial);
+  ASSERT_TRUE(trial) << trial.error().text();
+  EXPECT_FALSE(trial->learnt.empty());
+  EXPECT_EQ(identities(), before) << "a trial changes nothing";
+  const auto done = calibrate(*pipeline, *registry, dirs, nullptr, "analyst1", Calibrate::apply);
+  ASSERT_TRUE(done) << done.error().text();
+  EXPECT_EQ(done->learnt, trial->learnt);
+  for (const auto& [rule, tally] : done->learnt.by_rule()) EXPECT_EQ(tally.right, 0) << rule;
+  EXPECT_LT(identities().at(named->id), before.at(named->id)) << "the device was identified again at once";
+  EXPECT_LT(done->after.error, done->before.error);
+  const auto again = calibrate(*pipeline, *registry, dirs, nullptr, "analyst1", Calibrate::apply);
+  ASSERT_TRUE(again);
+  EXPECT_EQ(again->learnt, done->learnt) << "the same labels teach the same";
+  EXPECT_EQ(again->counts.replies_again, 0);
+  ASSERT_TRUE(calibrate(*pipeline, *registry, dirs, nullptr, "analyst1", Calibrate::forget));
+  EXPECT_EQ(identities(), before);
+  std::filesystem::remove_all(dir);
 }
 
 // change_rules() touches only what a changed rule matches; the result is that of identifying everything from nothing.

@@ -1,5 +1,8 @@
 #include "flow/knowledge.h"
 
+#include "base/files.h"
+#include "base/json.h"
+
 namespace nora::flow {
 
 Result<std::shared_ptr<const Knowledge>> Knowledge::load(const KnowledgeDirs& dirs) {
@@ -15,6 +18,15 @@ Result<std::shared_ptr<const Knowledge>> Knowledge::load(const KnowledgeDirs& di
   NORA_TRY(out->rules, identify::RuleSet::load(rule_dirs));
   if (auto makers = identify::MacMakers::load(dirs.mac_registry)) out->rules.use(std::make_shared<const identify::MacMakers>(std::move(*makers)));
   else out->messages.push_back(makers.error().what + ": " + makers.error().fix);
+  if (!dirs.operator_rules.empty()) {
+    if (auto kept = read_file(dirs.operator_rules / identify::calibration_file, identify::max_calibration_bytes)) {
+      NORA_TRY(const auto object, json::parse_object(*kept));
+      NORA_TRY(auto calibration, identify::Calibration::from_json(object));
+      out->rules.use(std::move(calibration));
+    } else if (kept.error().code != Code::not_found) {
+      return std::unexpected(kept.error());
+    }
+  }
   for (const auto& problem : out->rules.problems()) out->messages.push_back(problem.text());
   if (!dirs.cache.empty()) {
     identify::PrefilterOptions options;

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <set>
 #include <string>
@@ -64,6 +65,8 @@ class Pipeline {
   Result<std::vector<identify::Sample>> samples();
   Result<identify::Sample> sample(const registry::Device& device);
   Result<Rates> rates();
+  // By rule: of the labelled devices about which it spoke, how many it named right.
+  Result<std::map<std::string, identify::Tally, std::less<>>> tallies();
 
  private:
   Status tell_onsite();

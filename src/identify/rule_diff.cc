@@ -71,6 +71,15 @@ RuleDiff diff(const RuleSet& before, const RuleSet& after) {
         for (const auto& rule : file.rules)
           if (std::any_of(rule.params.begin(), rule.params.end(), [](const Param& p) { return p.name == mac_field; })) out[file.key].rules.push_back(&rule);
   }
+  // A rule that may be more or less sure than before.
+  const auto tally = [](const RuleSet& set, std::string_view rule) {
+    const auto it = set.calibration().by_rule().find(rule);
+    return it == set.calibration().by_rule().end() ? Tally{} : it->second;
+  };
+  if (before.calibration() != after.calibration())
+    for (const auto& file : after.files())
+      for (const auto& rule : file.rules)
+        if (tally(before, rule.id) != tally(after, rule.id)) out[file.key].rules.push_back(&rule);
   std::erase_if(out, [](const auto& entry) { return entry.second.rules.empty() && !entry.second.everything; });
   for (auto& [key, changed] : out) if (changed.rules.size() > max_changed_rules) changed.everything = true;
   return out;

@@ -11,6 +11,7 @@
 #include <tuple>
 
 #include "base/crypto.h"
+#include "base/escape.h"
 #include "base/files.h"
 
 namespace nora::identify {
@@ -286,6 +287,21 @@ const RuleFile* RuleSet::file_by_stem(std::string_view stem) const {
   return nullptr;
 }
 
+const Rule* RuleSet::rule_by_id(std::string_view id) const {
+  const auto* file = file_by_stem(id.substr(0, id.rfind(':')));
+  if (file == nullptr) return nullptr;
+  const auto it = std::find_if(file->rules.begin(), file->rules.end(), [&](const Rule& r) { return r.id == id; });
+  return it == file->rules.end() ? nullptr : &*it;
+}
+
+void RuleSet::use(Calibration calibration) {
+  calibration_ = std::move(calibration);
+  calibration_.keep_if([&](std::string_view id, std::string_view pattern) {
+    const auto* rule = rule_by_id(id);
+    return rule != nullptr && to_clean_utf8(rule->pattern_text) == pattern;
+  });
+}
+
 std::size_t RuleSet::rule_count() const {
   std::size_t n = 0;
   for (const auto& file : files_) n += file.rules.size();
@@ -302,8 +318,9 @@ std::string RuleSet::files_version() const {
 }
 
 std::string RuleSet::version() const {
-  if (!makers_) return files_version();
-  return to_hex(sha256({as_bytes(files_version()), ByteView(makers_->content())})).substr(0, 16);
+  if (!makers_ && calibration_.empty()) return files_version();
+  const auto makers = makers_ ? makers_->content() : Hash{}, calibration = calibration_.content();
+  return to_hex(sha256({as_bytes(files_version()), ByteView(makers), ByteView(calibration)})).substr(0, 16);
 }
 
 }  // namespace nora::identify

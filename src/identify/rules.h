@@ -13,6 +13,7 @@
 
 #include "base/bytes.h"
 #include "base/result.h"
+#include "identify/calibration.h"
 #include "identify/mac_maker.h"
 #include "identify/pattern.h"
 
@@ -95,6 +96,9 @@ class RuleSet {
   // With it, leaked MAC addresses are values of the key mac.maker too (statements.cc), and it is part of the version.
   void use(std::shared_ptr<const MacMakers> makers) { makers_ = std::move(makers); }
   const MacMakers* makers() const { return makers_.get(); }
+  // How sure each rule may be; part of the version.
+  void use(Calibration calibration);
+  const Calibration& calibration() const { return calibration_; }
 
   const std::vector<RuleFile>& files() const { return files_; }
   const std::vector<Problem>& problems() const { return problems_; }
@@ -103,6 +107,7 @@ class RuleSet {
   const RuleFile* file_by_stem(std::string_view stem) const;
   // All files, highest preference first: the order in which a value without a key asks them.
   const std::vector<std::size_t>& by_preference() const { return by_preference_; }
+  const Rule* rule_by_id(std::string_view id) const;
   std::size_t rule_count() const;
   // Names this exact set of rules and the engine that reads them: 16 hex digits. Memo key of the identification table.
   std::string version() const;
@@ -118,6 +123,7 @@ class RuleSet {
   std::vector<Problem> problems_;
   std::map<std::string, std::vector<std::size_t>, std::less<>> by_key_;
   std::shared_ptr<const MacMakers> makers_;
+  Calibration calibration_;
   std::map<std::string, Hash> hashes_;  // path or stem -> content
 };
 

@@ -89,6 +89,7 @@ std::vector<Statement> statements_of(Matcher& matcher, std::span<const registry:
       if (out.size() >= max_statements) return;
       Statement s = from_match(match, key);
       if (s.certainty <= 0) continue;  // recog's "assert nothing"
+      s.certainty = matcher.rules().calibration().certainty(s.rule, s.certainty);
       if (s.vendor.empty() && s.product.empty() && s.type.empty() && s.firmware.empty() && s.software.empty() && s.serial.empty() && s.mac.empty()) continue;
       if (std::find(out.begin(), out.end(), s) == out.end()) out.push_back(std::move(s));
     }
