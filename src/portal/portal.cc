@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <set>
+#include <utility>
 
 #include "base/escape.h"
 #include "exchange/notice_code.h"
@@ -27,6 +28,22 @@ class Running {
 
  private:
   Guarded<std::set<Ip>> peers_;
+};
+
+// The place of one line in Running, held until its check is over, or its page was never begun.
+class HeldLine {
+ public:
+  HeldLine(Running& running, Ip peer) : running_(&running), peer_(peer) {}
+  HeldLine(const HeldLine&) = delete;
+  HeldLine& operator=(const HeldLine&) = delete;
+  ~HeldLine() { free(); }
+  void free() {
+    if (auto* r = std::exchange(running_, nullptr)) r->leave(peer_);
+  }
+
+ private:
+  Running* running_;
+  Ip peer_;
 };
 
 // The reader's own choice is in the path; for "/" the browser's first language decides.
@@ -127,12 +144,7 @@ struct Portal::State {
     }
     if (request.form.get("consent") != "yes") return Response::page(message_page(view, Tone::warn, "no_consent.title", "no_consent.text"), 400);
     if (!running.enter(request.peer)) return Response::page(message_page(view, Tone::warn, "verdict.busy", "busy.text"), 429).with("Retry-After", "60");
-    struct Leave {
-      Running& running;
-      Ip peer;
-      ~Leave() { running.leave(peer); }
-    };
-    auto leave = std::make_shared<Leave>(running, request.peer);
+    auto line = std::make_shared<HeldLine>(running, request.peer);
     // The leaf before the act: consent of whom (keyed), to which words, for which case.
     const auto leaf = site.audit.append("check_consent", {{"peer", to_hex(site.records.peer_hash(request.peer))},
                                                           {"text", std::string(consent_text_id)},
@@ -140,12 +152,12 @@ struct Portal::State {
     if (!leaf) return failed(view, leaf.error());
     const auto consent = site.records.consented(request.peer, consent_text_id, nora::code(lang), code);
     if (!consent) return failed(view, consent.error());
-    return Response::streamed_page([this, lang, request, code, consent_id = *consent, leave](http::StreamWriter& out) {
-      stream_check(out, View{site, lang, request}, code, consent_id);
+    return Response::streamed_page([this, lang, request, code, consent_id = *consent, line](http::StreamWriter& out) {
+      stream_check(out, View{site, lang, request}, code, consent_id, *line);
     });
   }
 
-  void stream_check(http::StreamWriter& out, const View& view, const std::string& code, std::int64_t consent_id) {
+  void stream_check(http::StreamWriter& out, const View& view, const std::string& code, std::int64_t consent_id, HeldLine& line_held) {
     const auto begin = site.env.clock.monotonic();
     const auto [before, rest] = http::split_at_hole(check_page(view, code));
     const auto [between, after] = http::split_at_hole(rest);
@@ -170,6 +182,8 @@ struct Portal::State {
     }
     if (auto kept = site.records.checked(consent_id, last.verdict, lines); !kept) site.env.log.error("portal: " + kept.error().text());
     const auto seconds = static_cast<int>((site.env.clock.monotonic() - begin).as_seconds() + 0.5);
+    // Before the last words: whoever reads them may check again at once, and the server lets go of a page only after it was sent.
+    line_held.free();
     out.write(done_item(view, seconds) + between + verdict_part(view, code, last, site.env.clock.now()) + after);
   }
 };
