@@ -21,7 +21,7 @@ inline constexpr std::size_t max_rules = 200'000;
 inline constexpr double default_certainty = 0.85;  // of the reference (recog-ruby nizer.rb)
 
 // Raise it when matching or fusion changes its results, so that memoised identifications are made again.
-inline constexpr std::string_view engine_version = "2";
+inline constexpr std::string_view engine_version = "3";
 
 using Fields = std::map<std::string, std::string>;
 
