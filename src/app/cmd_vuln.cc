@@ -129,8 +129,9 @@ Result<int> answer(Run& run, const Options& o) {
   NORA_TRY(auto desk, open(o));
   flow::Vulnerabilities vulns(run.env, desk->store, desk->names, desk->products);
   registry::Vulns stored(desk->store.db());
-  std::string vendor, product, firmware = o.firmware;
-  std::vector<std::string> cpes;
+  flow::VulnSubject subject;
+  auto& [vendor, product, firmware, cpes, components] = subject;
+  firmware = o.firmware;
   std::vector<expose::OpenExposure> exposures;
   std::map<std::string, Instant> since;
   if (o.device != 0) {
@@ -139,6 +140,8 @@ Result<int> answer(Run& run, const Options& o) {
     if (!device->identity.product_known()) return fail(Code::not_found, fmt::format("the product of device {} is not known well enough to look for vulnerabilities", o.device));
     vendor = device->identity.vendor.value;
     product = device->identity.product.value;
+    cpes = device->identity.cpes;
+    components = device->identity.components;
     if (firmware.empty()) firmware = device->identity.firmware.value;
     NORA_TRY(const auto open_findings, stored.exposures(o.device, o.device));
     for (const auto& e : open_findings) exposures.push_back({static_cast<registry::Pattern>(e.pattern), e.rule});
@@ -154,7 +157,7 @@ Result<int> answer(Run& run, const Options& o) {
     std::tie(vendor, product) = split_name(*desk, o.product);
     if (product.empty()) return fail(Code::usage, "\"" + o.product + "\" is one word", "--product \"Vendor Product\", or --vendor V --product P");
   }
-  NORA_TRY(const auto answers, vulns.about(vendor, product, firmware, cpes, exposures, o.all));
+  NORA_TRY(const auto answers, vulns.about(subject, exposures, o.all));
   NORA_TRY(const auto support, vulns.support_end(vendor, product, firmware));
   NORA_TRY(const auto counts, stored.record_counts());
   if (run.json) {
@@ -166,7 +169,7 @@ Result<int> answer(Run& run, const Options& o) {
     }
     return 0;
   }
-  const std::string name = cpes.empty() ? vendor + " " + product : o.cpe;
+  const std::string name = o.cpe.empty() ? vendor + " " + product : o.cpe;
   std::printf("%s%s\n", to_terminal(name).c_str(), firmware.empty() ? ", firmware not known" : (", firmware " + to_terminal(firmware)).c_str());
   std::printf("end of support: %s\n", !support.ended ? "not known" : *support.ended ? ("ended " + support.end).c_str() : support.end.empty() ? "supported" : support.end.c_str());
   if (counts.empty()) std::printf("no vulnerability data has been imported: see nora vuln import\n");

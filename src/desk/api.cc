@@ -1,13 +1,16 @@
 // The JSON API of the desk (docs/api.md): NDJSON, one object a row, the filters of the pages, keyset pages by "after". The same rights, the
 // same leaves, the same rows. A last line {"next": ID} says that there is more.
 #include <algorithm>
+#include <charconv>
 #include <fmt/core.h>
 
 #include "cases/metrics.h"
 #include "desk/banner.h"
 #include "desk/pages.h"
 #include "desk/queries.h"
+#include "expose/priority.h"
 #include "identify/personal.h"
+#include "registry/vulns.h"
 
 namespace nora::desk {
 namespace {
@@ -34,11 +37,29 @@ json::Value time_or_null(Instant t) { return t.us == 0 ? json::Value(nullptr) : 
 json::Object identity_json(const registry::Identity& i) {
   json::Object o{{"vendor", clean(i.vendor.value)}, {"product", clean(i.product.value)}, {"firmware", clean(i.firmware.value)}, {"type", clean(i.type.value)}};
   o["confidence"] = i.product.confidence;
+  for (auto [name, list] : {std::pair("cpes", &i.cpes), std::pair("components", &i.components)}) {
+    json::Array names;
+    for (const auto& cpe : *list) names.emplace_back(clean(cpe));
+    o[name] = std::move(names);
+  }
   return o;
 }
 
-Answer rows(std::string body, registry::Id next) {
-  if (next != 0) body += fmt::format("{{\"next\":{}}}\n", next);
+// What went into a priority, as stored, with its level; null: not judged yet.
+json::Value why_json(std::string_view why) {
+  const auto in = expose::priority_input_from(why);
+  if (!in) return nullptr;
+  auto o = to_json(*in);
+  const auto p = expose::priority_of(*in);
+  o["level"] = p.level;
+  o["factors"] = json::Object{{"exposed", p.exposed}, {"kev", p.exploited}, {"epss", p.likely}, {"support", p.ended}, {"verdict", p.sure}};
+  o["words"] = p.words;
+  return o;
+}
+
+Answer rows(std::string body, const std::string& next) {
+  // A key of two parts is a text, an id a number.
+  if (!next.empty()) body += next.find('.') == next.npos ? fmt::format("{{\"next\":{}}}\n", next) : fmt::format("{{\"next\":\"{}\"}}\n", next);
   http::Response r;
   r.content_type = "application/x-ndjson";
   r.body = std::move(body);
@@ -77,9 +98,11 @@ Answer api_findings(Context& c) {
     o["evidence"] = std::move(evidence);
     o["identity"] = identity_json(r.identity);
     if (f.amplification) o["amplification"] = *f.amplification;
+    o["priority"] = r.stored.priority;
+    o["why"] = why_json(r.stored.priority_why);
     body += line_of(std::move(o));
   }
-  return rows(std::move(body), found.size() == filter.limit ? found.back().stored.finding.id : 0);
+  return rows(std::move(body), found.size() == filter.limit ? key_after({filter.by_priority, 0, 0}, found.back().stored.finding.id, found.back().stored.priority) : "");
 }
 
 Answer api_devices(Context& c) {
@@ -95,18 +118,21 @@ Answer api_devices(Context& c) {
     for (const auto& p : r.endpoints)
       places.push_back(json::Object{{"ip", p.ip.text()}, {"port", p.port.value}, {"proto", std::string(name(p.proto))}, {"from", p.from.text()}, {"to", p.to.text()}});
     o["endpoints"] = std::move(places);
+    o["priority"] = r.priority;
     body += line_of(std::move(o));
   }
-  return rows(std::move(body), found.size() == filter.limit ? found.back().device.id : 0);
+  return rows(std::move(body), found.size() == filter.limit ? key_after({filter.by_priority, 0, 0}, found.back().device.id, found.back().priority) : "");
 }
 
 Answer api_cases(Context& c) {
-  NORA_TRY(auto general, filter_from(c.request.query));
+  NORA_TRY(const auto key, page_key(c.request.query));
   CaseFilter filter;
   filter.isp = c.query("isp");
   filter.track = c.query("track");
   filter.state = c.query("state");
-  filter.after = general.after;
+  filter.by_priority = key.by_priority;
+  filter.after = key.after;
+  filter.after_priority = key.after_priority;
   NORA_TRY(filter.limit, limit_of(c));
   if (auto stage = c.query("stage"); !stage.empty()) {
     if (std::find(std::begin(funnel_steps), std::end(funnel_steps), stage) == std::end(funnel_steps)) return fail(Code::bad_input, "the filter \"stage\" cannot be read");
@@ -125,9 +151,10 @@ Answer api_cases(Context& c) {
     o["fixed_at"] = time_or_null(r.fixed_at);
     o["ip"] = r.ip ? json::Value(boost::json::string(r.ip->text())) : json::Value(nullptr);
     o["identity"] = identity_json(r.identity);
+    o["priority"] = r.priority;
     body += line_of(std::move(o));
   }
-  return rows(std::move(body), found.size() == filter.limit ? found.back().id : 0);
+  return rows(std::move(body), found.size() == filter.limit ? key_after(key, found.back().id, found.back().priority) : "");
 }
 
 Answer api_sightings(Context& c) {
@@ -145,7 +172,7 @@ Answer api_sightings(Context& c) {
     }
     body += line_of(std::move(o));
   }
-  return rows(std::move(body), 0);
+  return rows(std::move(body), {});
 }
 
 Answer api_clusters(Context& c) {
@@ -162,7 +189,28 @@ Answer api_clusters(Context& c) {
     o["names"] = std::move(proposals);
     body += line_of(std::move(o));
   }
-  return rows(std::move(body), 0);
+  return rows(std::move(body), {});
+}
+
+// What public sources say about one device (all rows, most urgent first), or which devices one vulnerability concerns (by device, in pages).
+Answer api_vulns(Context& c) {
+  NORA_TRY(const auto key, page_key(c.request.query));
+  NORA_TRY(const auto limit, limit_of(c));
+  const std::string cve(c.query("cve"));
+  registry::Id device = 0;
+  if (auto text = c.query("device"); !text.empty()) {
+    auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), device);
+    if (error != std::errc{} || end != text.data() + text.size() || device <= 0) return fail(Code::bad_input, "the filter \"device\" cannot be read");
+  }
+  if (cve.empty() == (device == 0)) return fail(Code::bad_input, "say what to look at", "exactly one of device and cve");
+  NORA_CHECK(c.disclose("api_vulns", {{"query", http::encode_form(c.request.query)}}));
+  registry::Vulns vulns(c.registry.db());
+  NORA_TRY(const auto found, device != 0 ? vulns.of_device(device) : vulns.of_cve(cve, key.after, limit));
+  std::string body;
+  for (const auto& r : found)
+    body += line_of({{"device", r.device}, {"cve", r.cve}, {"verdict", expose::name(static_cast<expose::Verdict>(r.verdict))}, {"source", r.source}, {"reason", r.reason}, {"priority", r.priority},
+                     {"since", r.at.text()}, {"why", why_json(r.why)}});
+  return rows(std::move(body), device == 0 && found.size() == limit ? key_after({}, found.back().device, 0) : "");
 }
 
 }  // namespace nora::desk

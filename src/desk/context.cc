@@ -13,9 +13,37 @@ Status Context::disclose(std::string_view what, json::Object detail) const {
   return {};
 }
 
+namespace {
+
+std::unexpected<Error> bad(std::string_view field) { return fail(Code::bad_input, "the filter \"" + std::string(field) + "\" cannot be read"); }
+
+bool read_number(std::string_view text, std::int64_t& to) {
+  auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), to);
+  return error == std::errc{} && end == text.data() + text.size() && to >= 0;
+}
+
+}  // namespace
+
+Result<PageKey> page_key(const http::Fields& q) {
+  PageKey key;
+  const auto sort = q.get("sort");
+  if (!sort.empty() && sort != "priority") return bad("sort");
+  key.by_priority = sort == "priority";
+  const std::string_view text = q.get("after");
+  if (text.empty()) return key;
+  const auto dot = text.find('.');
+  if (key.by_priority != (dot != text.npos)) return bad("after");
+  if (key.by_priority && !read_number(text.substr(0, dot), key.after_priority)) return bad("after");
+  if (!read_number(key.by_priority ? text.substr(dot + 1) : text, key.after)) return bad("after");
+  return key;
+}
+
+std::string key_after(const PageKey& key, registry::Id last, std::int64_t last_priority) {
+  return key.by_priority ? std::to_string(last_priority) + "." + std::to_string(last) : std::to_string(last);
+}
+
 Result<registry::Filter> filter_from(const http::Fields& q) {
   registry::Filter f;
-  auto bad = [](std::string_view field) { return fail(Code::bad_input, "the filter \"" + std::string(field) + "\" cannot be read"); };
   if (auto text = q.get("ip"); !text.empty()) {
     auto prefix = Prefix::parse(text);
     if (!prefix) return bad("ip");
@@ -30,10 +58,11 @@ Result<registry::Filter> filter_from(const http::Fields& q) {
     if (!severity) return bad("severity");
     f.min_severity = *severity;
   }
-  if (auto text = q.get("after"); !text.empty()) {
-    auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), f.after);
-    if (error != std::errc{} || end != text.data() + text.size() || f.after < 0) return bad("after");
-  }
+  NORA_TRY(const auto key, page_key(q));
+  f.by_priority = key.by_priority;
+  f.after = key.after;
+  f.after_priority = key.after_priority;
+  f.cve = q.get("cve");
   f.vendor = q.get("vendor");
   f.product = q.get("product");
   f.type = q.get("type");

@@ -23,6 +23,15 @@ struct Context {
   Status disclose(std::string_view what, json::Object detail = {}) const;
 };
 
+// Where a page of rows begins: "after=ID", or with sort=priority "after=PRIORITY.ID" of the last row before it.
+struct PageKey {
+  bool by_priority = false;
+  registry::Id after = 0;
+  std::int64_t after_priority = 0;
+};
+Result<PageKey> page_key(const http::Fields& query);                                       // bad_input
+std::string key_after(const PageKey& key, registry::Id last, std::int64_t last_priority);  // the value of "after" for the next page
+
 // A registry filter from the query part of a URL. Errors: bad_input (names the field), for example a prefix that is none.
 Result<registry::Filter> filter_from(const http::Fields& query);
 

@@ -121,6 +121,7 @@ void Desk::add_routes(http::Router& router) const {
   get("/api/cases", staff, api_cases, true);
   get("/api/sightings", staff, api_sightings, true);
   get("/api/clusters", staff, api_clusters, true);
+  get("/api/vulns", staff, api_vulns, true);
 }
 
 }  // namespace nora::desk

@@ -7,6 +7,7 @@
 #include "desk/charts.h"
 #include "desk/pages.h"
 #include "desk/queries.h"
+#include "desk/vulns.h"
 #include "identify/personal.h"
 
 namespace nora::desk {
@@ -19,6 +20,7 @@ namespace e = http::el;
 
 constexpr std::size_t max_banners = 20;
 constexpr std::size_t max_outcomes = 30;
+constexpr std::size_t max_segments = 20;
 
 std::string service(Port port, Proto proto) { return fmt::format("{}/{}", port.value, name(proto)); }
 
@@ -50,13 +52,22 @@ Html evidence_section(const Context& c, const std::vector<registry::Device>& dev
     claim("product", d.identity.product);
     claim("firmware", d.identity.firmware);
     claim("type", d.identity.type);
+    // The names by which vulnerability data is asked; components only make "possibly".
+    const auto names = [&](std::string_view field, const std::vector<std::string>& list) {
+      if (list.empty()) return;
+      std::vector<Html> lines;
+      for (const auto& cpe : list) lines.push_back(e::li(cls("mono s"), cpe));
+      t.rows.push_back({http::text(c.t(fmt::format("desk.field.{}", field))), e::ul(cls("plain"), lines), http::text("–"), http::text("–")});
+    };
+    names("cpes", d.identity.cpes);
+    names("components", d.identity.components);
   }
   return section("evidence", c.t("desk.evidence.title"), table_or(t, c.t("desk.evidence.none")));
 }
 
 Html findings_section(const Context& c, const std::vector<registry::StoredFinding>& findings) {
   Table t{c.t("desk.findings.title"),
-          {c.t("desk.col.finding"), c.t("desk.col.pattern"), c.t("desk.col.severity"), c.t("desk.col.address"), c.t("desk.col.first_seen"), c.t("desk.col.last_seen"), c.t("desk.col.state"), c.t("desk.col.evidence")},
+          {c.t("desk.col.finding"), c.t("desk.col.pattern"), c.t("desk.col.severity"), c.t("desk.col.address"), c.t("desk.col.first_seen"), c.t("desk.col.last_seen"), c.t("desk.col.state"), c.t("desk.col.priority"), c.t("desk.col.evidence")},
           {}};
   const auto makers = makers_of(c.parts.knowledge);
   for (const auto& s : findings) {
@@ -66,7 +77,7 @@ Html findings_section(const Context& c, const std::vector<registry::StoredFindin
     if (f.amplification) lines.push_back(e::li(c.t("desk.amplification", {{"factor", fmt::format("{:.1f}", *f.amplification)}})));
     t.rows.push_back({http::text(rule_title(c.view, f.rule)), http::text(pattern_words(c.view, f.pattern)), http::text(severity_word(c.view, f.severity)),
                       e::span(cls("mono"), fmt::format("{} {}", f.where.ip.text(), service(f.where.port, f.where.proto))), when(c.view, f.first_seen), when(c.view, f.last_seen),
-                      finding_pill(c.view, f.state), e::ul(cls("plain s"), lines)});
+                      finding_pill(c.view, f.state), urgency(c.view, s.priority, s.priority_why), e::ul(cls("plain s"), lines)});
   }
   return section("findings", c.t("desk.findings.title"), table_or(t, c.t("desk.no_findings")));
 }
@@ -114,20 +125,13 @@ Result<std::vector<SeenSighting>> sightings_with_joins(registry::Registry& regis
 }
 
 struct SegmentProof { std::string id, reserved, committed; };
-Result<std::vector<SegmentProof>> segment_proofs(registry::Registry& registry, const std::vector<registry::ObservationRow>& seen) {
-  std::vector<std::string> ids;
-  for (const auto& o : seen)
-    if (std::find(ids.begin(), ids.end(), o.seen.segment) == ids.end() && ids.size() < 20) ids.push_back(o.seen.segment);
-  if (ids.empty()) return std::vector<SegmentProof>{};
-  std::string in;
-  store::Params params;
-  for (const auto& id : ids) {
-    in += in.empty() ? "?" : ", ?";
-    params.emplace_back(id);
-  }
-  NORA_TRY(auto rows, registry.db().query("SELECT id, reserved_leaf, committed_leaf FROM segment WHERE id IN (" + in + ") ORDER BY id DESC", params));
+std::vector<SegmentProof> segment_proofs(const std::vector<registry::ObservationRow>& seen) {
   std::vector<SegmentProof> out;
-  for (const auto& r : rows) out.push_back({r[0].str(), r[1].str(), r[2].str()});
+  for (const auto& o : seen) {
+    const auto have = [&](const auto& p) { return p.id == o.seen.segment; };
+    if (out.size() < max_segments && !o.seen.segment.empty() && std::none_of(out.begin(), out.end(), have)) out.push_back({o.seen.segment, o.reserved_leaf, o.committed_leaf});
+  }
+  std::sort(out.begin(), out.end(), [](const auto& a, const auto& b) { return a.id > b.id; });
   return out;
 }
 
@@ -200,7 +204,8 @@ Answer host_page(Context& c) {
   NORA_TRY(auto cases, cases_at(c.registry, *ip));
   NORA_TRY(auto outcomes, registry::outcomes_at(c.registry, *ip, max_outcomes));
   NORA_TRY(auto sightings, sightings_with_joins(c.registry, *ip));
-  NORA_TRY(auto proofs, segment_proofs(c.registry, seen));
+  const auto proofs = segment_proofs(seen);
+  NORA_TRY(auto vulns, vulns_of(c, devices));
 
   std::vector<Html> heads;
   for (const auto& d : devices) heads.push_back(e::p(cls("row"), device_heading(c, d), link(c.view, fmt::format("/device/{}", d.id), c.t("desk.device.number", {{"id", std::to_string(d.id)}}))));
@@ -249,7 +254,7 @@ Answer host_page(Context& c) {
   auto left = http::join(time_lanes(c, places, cases, sightings), section("services", c.t("desk.services.title"), table_or(services, c.t("desk.no_rows"))),
                          attacks.empty() ? Html{} : section("attacks", c.t("desk.sightings.title"), e::ul(attacks)),
                          section("banners", c.t("desk.banners.title"), banners.empty() ? e::p(c.t("desk.no_rows")) : http::join(banners)), evidence_section(c, devices),
-                         findings_section(c, findings), section("outcomes", c.t("desk.outcomes.title"), table_or(met, c.t("desk.no_rows"))));
+                         findings_section(c, findings), vulns_section(c, devices, vulns), section("outcomes", c.t("desk.outcomes.title"), table_or(met, c.t("desk.no_rows"))));
   auto main = http::join(e::p(cls("crumb"), link(c.view, "/devices", c.t("desk.nav.devices")), " › ", ip->text()), e::h1(cls("mono"), ip->text()), heads,
                          e::div(cls("side"), e::div(left), e::aside(attr("aria-label", c.t("desk.col.case")), case_card(c, cases), basis_card(c, *ip, proofs))));
   return http::Response::page(page(c.view, ip->text(), "devices", main));
@@ -263,6 +268,7 @@ Answer device_page(Context& c) {
   NORA_TRY(auto places, c.registry.endpoints(id));
   NORA_TRY(auto findings, c.registry.findings_of_device(id));
   NORA_TRY(auto joins, c.registry.sighting_joins_of(id));
+  NORA_TRY(auto vulns, vulns_of(c, {*device}));
   auto words = device->identity.display();
   auto title = words.empty() ? c.t("desk.unknown_device") : words;
   Table t{c.t("desk.places.title"), {c.t("desk.col.address"), c.t("desk.col.port"), c.t("desk.col.first_seen"), c.t("desk.col.last_seen")}, {}};
@@ -281,7 +287,8 @@ Answer device_page(Context& c) {
                    product->verified ? Html{} : http::join(" ", pill("n", c.t("desk.not_verified"))));
   auto main = http::join(e::p(cls("crumb"), link(c.view, "/devices", c.t("desk.nav.devices")), " › ", c.t("desk.device.number", {{"id", std::to_string(id)}})), e::h1(title),
                          e::p(cls("row"), device_heading(c, *device)), support, section("places", c.t("desk.places.title"), table_or(t, c.t("desk.no_rows"))),
-                         likely.empty() ? Html{} : section("attacks", c.t("desk.sightings.title"), e::ul(likely)), evidence_section(c, {*device}), findings_section(c, findings));
+                         likely.empty() ? Html{} : section("attacks", c.t("desk.sightings.title"), e::ul(likely)), evidence_section(c, {*device}), findings_section(c, findings),
+                         vulns_section(c, {*device}, vulns));
   return http::Response::page(page(c.view, title, "devices", main));
 }
 

@@ -50,5 +50,6 @@ Answer api_devices(Context& c);
 Answer api_cases(Context& c);
 Answer api_sightings(Context& c);
 Answer api_clusters(Context& c);
+Answer api_vulns(Context& c);
 
 }  // namespace nora::desk

@@ -71,7 +71,7 @@ TEST(DeskPages, WorkOnPostgresToo) {
     EXPECT_LE(center->take_query_count(), max_queries_per_page) << path;
   }
   auto analyst = center->login("analyst1");
-  for (auto api : {"/api/findings?pattern=A&q=EC&ip=203.0.113.0/25", "/api/devices?isp=hikari&pattern=B", "/api/cases?stage=notified", "/api/clusters", "/api/sightings", "/api/overview"})
+  for (auto api : {"/api/findings?pattern=A&q=EC&ip=203.0.113.0/25", "/api/devices?isp=hikari&pattern=B", "/api/cases?stage=notified", "/api/clusters", "/api/sightings", "/api/overview", "/api/vulns?device=1", "/api/vulns?cve=CVE-2026-90001&limit=5", "/api/cases?sort=priority&after=50.3&limit=9"})
     EXPECT_EQ(center->get(api, analyst).status, 200) << api;
   EXPECT_EQ(center->post("/en/cluster/c-0123456789/propose", fields({{"vendor", "V"}, {"product", "P"}, {"sure", "1"}}), analyst).status, 303);
   EXPECT_EQ(center->get("/en/cluster/c-0123456789", analyst).status, 200);
@@ -109,7 +109,7 @@ TEST(DeskPages, StrangersSeeTheOverviewAndNothingElse) {
     EXPECT_EQ(answer.status, open ? 200 : 401) << path;
     EXPECT_TRUE(open || answer.body.find("203.0.113.") == std::string::npos) << path;
   }
-  for (auto api : {"/api/findings", "/api/devices", "/api/cases", "/api/clusters", "/api/sightings"}) EXPECT_EQ(center.get(api).status, 401) << api;
+  for (auto api : {"/api/findings", "/api/devices", "/api/cases", "/api/clusters", "/api/sightings", "/api/vulns?cve=CVE-2026-90001"}) EXPECT_EQ(center.get(api).status, 401) << api;
   EXPECT_EQ(center.get("/en/", "nora=AAAA").status, 200);
 }
 
@@ -417,13 +417,74 @@ TEST(DeskPages, MatchedPartsAreMarked) {
     EXPECT_TRUE(page.find(words) != page.npos || (words == std::string("never") && page.find("Never") != page.npos)) << words;
 }
 
+TEST(DeskPages, VulnerabilitiesAreSaidWithTheirReasons) {
+  auto& center = shared();
+  auto cookie = center.login("analyst1");
+  for (const auto& path : {std::string("/en/host/203.0.113.1"), fmt::format("/en/device/{}", center.camera), fmt::format("/en/case/{}", center.list_case)}) {
+    auto page = center.get(path, cookie).body;
+    for (auto words : {"Known vulnerabilities", "CVE-2026-90001", "affected according to NVD", "possibly affected (version unknown)", "possibly affected (a component)", "used in attacks (KEV)",
+                       "used by ransomware", "support has ended", "EPSS 91.2%", "Sources: NVD, CISA KEV", "99 · now", "Exposed: D", "×4", "Used by ransomware (KEV, since 2026-02-20)",
+                       "higher than 99.5% of all", "Support has ended (2024-03-31)", "Affected by version", "/en/devices?cve=CVE-2026-90001", "https://advisories.example/2026/1"})
+      EXPECT_NE(page.find(words), std::string::npos) << path << ": " << words;
+    EXPECT_EQ(page.find("href=\"https://advisories"), std::string::npos) << "links of sources are text";
+    EXPECT_EQ(page.find("vulnerable to"), std::string::npos);
+  }
+  auto japanese = center.get("/ja/host/203.0.113.1", cookie).body;
+  for (auto words : {"既知の脆弱性", "NVDによれば該当", "該当の可能性（版が不明）", "99 · 今すぐ対処"}) EXPECT_NE(japanese.find(words), std::string::npos) << words;
+  auto easy = center.get("/easy/host/203.0.113.1", cookie).body;
+  EXPECT_NE(easy.find("あてはまる かもしれません（バージョンが わかりません）"), std::string::npos);
+  // A device without a product is not compared, and that is said.
+  EXPECT_NE(center.get("/en/host/203.0.113.5", cookie).body.find("not known well enough"), std::string::npos);
+}
+
+TEST(DeskPages, RowsCanBeReadInTheOrderOfUrgency) {
+  auto center = TestCenter::make({source, {}, 10, {}, 140});
+  auto cookie = center->login("analyst1");
+  for (auto list : {"findings", "devices", "cases"}) {
+    std::int64_t last = 101, rows = 0;
+    std::set<std::int64_t> ids;
+    for (std::string after; rows < 2000;) {
+      auto body = center->get(fmt::format("/api/{}?sort=priority&limit=50{}", list, after), cookie).body;
+      after.clear();
+      for (std::size_t at = 0; at < body.size();) {
+        auto end = body.find('\n', at);
+        auto row = json::parse_object(body.substr(at, end - at));
+        at = end + 1;
+        ASSERT_TRUE(row);
+        if (row->contains("next")) {
+          after = "&after=" + json::string_or(*row, "next");
+          continue;
+        }
+        ++rows;
+        EXPECT_TRUE(ids.insert(json::int_or(*row, "id", 0)).second) << list << ": twice";
+        EXPECT_LE(json::int_or(*row, "priority", -1), last) << list;
+        last = json::int_or(*row, "priority", -1);
+      }
+      if (after.empty()) break;
+    }
+    auto all = center->get(fmt::format("/en/{}?sort=priority&format=csv", list), cookie).body;
+    EXPECT_EQ(rows + 1, std::count(all.begin(), all.end(), '\n')) << list;
+    auto page = center->get(fmt::format("/en/{}?sort=priority", list), cookie).body;
+    std::smatch next;
+    ASSERT_TRUE(std::regex_search(page, next, std::regex(R"re(rel="next" href="[^"]*after=([0-9]+\.[0-9]+)")re"))) << list;
+    EXPECT_EQ(center->get(fmt::format("/en/{}?sort=priority&after={}", list, next[1].str()), cookie).status, 200);
+    for (auto bad : {"sort=size", "sort=priority&after=5", "after=5.5", "sort=priority&after=x.1"}) EXPECT_EQ(center->get(fmt::format("/en/{}?{}", list, bad), cookie).status, 400) << bad;
+  }
+  for (auto bad : {"", "?device=x", "?device=0", "?device=1&cve=CVE-2026-90001"}) EXPECT_EQ(center->get(fmt::format("/api/vulns{}", bad), cookie).status, 400) << bad;
+  EXPECT_EQ(center->get("/api/vulns?device=1").status, 401);
+  const auto rows_of = [&](const std::string& query) { auto body = center->get("/api/vulns" + query, cookie).body; return std::count(body.begin(), body.end(), '\n'); };
+  EXPECT_EQ(rows_of(fmt::format("?device={}", center->camera)), 3);
+  EXPECT_GT(rows_of("?cve=CVE-2026-90001"), 100);
+  EXPECT_EQ(rows_of("?cve=CVE-2026-90001&limit=10"), 11);
+}
+
 // docs/api.md names every field that a row has, and every field it names for rows is there.
 TEST(DeskApi, TheDocumentNamesEveryField) {
   auto text = read_file(source / "docs/api.md");
   ASSERT_TRUE(text);
   auto& center = shared();
   auto cookie = center.login("analyst1");
-  for (auto [api, head] : {std::pair("/api/findings", "**finding**"), {"/api/devices", "**device**"}, {"/api/cases", "**case**"}, {"/api/sightings", "**sighting**"}, {"/api/clusters", "**cluster**"}}) {
+  for (auto [api, head] : {std::pair("/api/findings", "**finding**"), {"/api/devices", "**device**"}, {"/api/cases", "**case**"}, {"/api/sightings", "**sighting**"}, {"/api/clusters", "**cluster**"}, {"/api/vulns?device=1", "**vulnerability**"}}) {
     auto begin = text->find(head);
     ASSERT_NE(begin, std::string::npos) << head;
     auto said = text->substr(begin, text->find("\n\n", begin) - begin);

@@ -10,12 +10,16 @@ namespace {
 
 std::int64_t bounded(std::size_t limit, std::size_t most = 1000) { return static_cast<std::int64_t>(std::min(limit, most)); }
 
-constexpr std::string_view case_columns =
-    "SELECT c.id, c.device, c.isp, c.track, c.state, c.root_cause, c.state_at, c.first_seen, c.notified_at, c.opened_at, c.checked_at, c.fixed_at, "
-    "c.attacked, c.handle, (SELECT f.ip FROM finding f WHERE f.case_id = c.id ORDER BY f.id LIMIT 1), "
-    "(SELECT count(*) FROM finding f WHERE f.case_id = c.id), d.vendor, d.product, d.type, d.product_confidence "
-    "FROM cases c LEFT JOIN device d ON d.id = CASE WHEN c.device <> 0 THEN c.device ELSE "
-    "(SELECT min(f.device) FROM finding f WHERE f.case_id = c.id AND f.device <> 0) END ";
+constexpr std::string_view case_priority = "coalesce((SELECT max(f.priority) FROM finding f WHERE f.case_id = c.id AND f.state = 'open'), 0)";
+const std::string& case_columns() {
+  static const std::string columns = fmt::format(
+      "SELECT c.id, c.device, c.isp, c.track, c.state, c.root_cause, c.state_at, c.first_seen, c.notified_at, c.opened_at, c.checked_at, c.fixed_at, "
+      "c.attacked, c.handle, (SELECT f.ip FROM finding f WHERE f.case_id = c.id ORDER BY f.id LIMIT 1), "
+      "(SELECT count(*) FROM finding f WHERE f.case_id = c.id), d.vendor, d.product, d.type, d.product_confidence, {} "
+      "FROM cases c LEFT JOIN device d ON d.id = CASE WHEN c.device <> 0 THEN c.device ELSE "
+      "(SELECT min(f.device) FROM finding f WHERE f.case_id = c.id AND f.device <> 0) END ", case_priority);
+  return columns;
+}
 
 Result<std::vector<CaseRow>> case_rows(Registry& registry, const std::string& sql, const store::Params& params) {
   NORA_TRY(auto rows, registry.db().query(sql, params));
@@ -42,6 +46,7 @@ Result<std::vector<CaseRow>> case_rows(Registry& registry, const std::string& sq
     c.identity.product.value = r[17].str();
     c.identity.type.value = r[18].str();
     if (!r[19].is_null()) c.identity.product.confidence = c.identity.vendor.confidence = r[19].real();
+    c.priority = r[20].integer();
     out.push_back(std::move(c));
   }
   return out;
@@ -72,8 +77,15 @@ ListInfo list_from(const store::Row& r) {
 }  // namespace
 
 Result<std::vector<CaseRow>> find_cases(Registry& registry, const CaseFilter& f) {
-  std::string where = "WHERE c.id > ? AND c.merged_into = 0";
-  store::Params params{f.after};
+  std::string where = "WHERE c.merged_into = 0";
+  store::Params params;
+  if (!f.by_priority) {
+    where += " AND c.id > ?";
+    params.emplace_back(f.after);
+  } else if (f.after > 0) {
+    where += fmt::format(" AND ({0} < ? OR ({0} = ? AND c.id > ?))", case_priority);
+    params = {f.after_priority, f.after_priority, f.after};
+  }
   auto equal = [&](std::string_view column, const std::string& value) {
     if (value.empty()) return;
     where += fmt::format(" AND {} = ?", column);
@@ -93,15 +105,15 @@ Result<std::vector<CaseRow>> find_cases(Registry& registry, const CaseFilter& f)
     where += fmt::format(" AND c.id IN ({})", in);
   }
   params.emplace_back(bounded(f.limit));
-  return case_rows(registry, fmt::format("{}{} ORDER BY c.id LIMIT ?", case_columns, where), params);
+  return case_rows(registry, fmt::format("{}{} ORDER BY {}c.id LIMIT ?", case_columns(), where, f.by_priority ? fmt::format("{} DESC, ", case_priority) : ""), params);
 }
 Result<std::optional<CaseRow>> case_by_id(Registry& registry, Id id) {
-  NORA_TRY(auto rows, case_rows(registry, fmt::format("{}WHERE c.id = ?", case_columns), {id}));
+  NORA_TRY(auto rows, case_rows(registry, fmt::format("{}WHERE c.id = ?", case_columns()), {id}));
   if (rows.empty()) return std::nullopt;
   return rows[0];
 }
 Result<std::vector<CaseRow>> cases_at(Registry& registry, Ip ip) {
-  return case_rows(registry, fmt::format("{}WHERE c.merged_into = 0 AND c.id IN (SELECT case_id FROM finding WHERE ip = ?) ORDER BY c.id DESC LIMIT 20", case_columns), {ip});
+  return case_rows(registry, fmt::format("{}WHERE c.merged_into = 0 AND c.id IN (SELECT case_id FROM finding WHERE ip = ?) ORDER BY c.id DESC LIMIT 20", case_columns()), {ip});
 }
 
 Result<std::vector<CaseEvent>> case_events(Registry& registry, Id case_id) {

@@ -18,7 +18,9 @@ struct CaseFilter {
   std::string isp, track, state;
   std::optional<std::vector<Id>> ids;   // only these (a step of the funnel, cases/metrics.h)
   std::optional<bool> attacked;
+  bool by_priority = false;             // most urgent open finding first, then by id; else by id
   Id after = 0;
+  std::int64_t after_priority = 0;
   std::size_t limit = 100;
 };
 struct CaseRow {
@@ -29,6 +31,7 @@ struct CaseRow {
   std::optional<Ip> ip;             // of a finding of this case
   registry::Identity identity;
   std::int64_t findings = 0;
+  std::int64_t priority = 0;        // of its most urgent open finding; 0: none, or not judged yet
 };
 Result<std::vector<CaseRow>> find_cases(Registry& registry, const CaseFilter& filter);
 Result<std::optional<CaseRow>> case_by_id(Registry& registry, Id id);

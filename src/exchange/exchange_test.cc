@@ -58,7 +58,7 @@ TEST(NoticeCode, EveryWrongSymbolAndEveryExchangeIsFound) {
 }
 
 FindingView finding() {
-  return {"telnet-login", 'D', "high", "Logitec", "LAN-W300N/R", "broadband router", 0.93, 23, "tcp", t0, "open", "router-telnet"};
+  return {"telnet-login", 'D', "high", "Logitec", "LAN-W300N/R", "broadband router", 0.93, 23, "tcp", t0, "open", "router-telnet", "version_unknown", {"CVE-2026-90001", "CVE-2026-90002"}, true, "2024-03-31"};
 }
 
 TEST(PortalWire, RoundTrips) {
@@ -84,6 +84,16 @@ TEST(PortalWire, HostileTextIsCleanedAndBadFieldsAreRefused) {
   EXPECT_TRUE(json::parse_object(json::text(to_json(f))));
   EXPECT_FALSE(finding_view({{"rule", "x"}, {"pattern", "E"}, {"seen", t0.text()}}));
   EXPECT_FALSE(check_line({{"step", "probe"}, {"port", 70000}}));
+  const json::Object plain{{"rule", "x"}, {"pattern", "D"}, {"seen", t0.text()}};
+  EXPECT_TRUE(finding_view(plain)) << "nothing is known of flaws";
+  for (const auto& [name, value] : {std::pair<const char*, json::Value>("flaw", "surely"), {"flaw_ids", 5}, {"flaw_ids", json::Array{5}}, {"flaw_ids", json::Array{"1", "2", "3", "4", "5", "6"}}}) {
+    auto bad = plain;
+    bad[name] = value;
+    EXPECT_FALSE(finding_view(bad)) << name;
+  }
+  f = finding();
+  f.flaw_ids.assign(100, "CVE-2026-90001");
+  EXPECT_EQ(finding_view(to_json(f))->flaw_ids.size(), max_flaw_ids);
 }
 
 struct Lists : ::testing::Test {

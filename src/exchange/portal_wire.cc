@@ -48,9 +48,20 @@ Result<std::vector<FindingView>> views_of(const json::Object& o) {
 }  // namespace
 
 json::Object to_json(const FindingView& v) {
-  return {{"rule", clean(v.rule)}, {"pattern", std::string(1, v.pattern)}, {"severity", clean(v.severity)}, {"vendor", clean(v.vendor)},
+  json::Object o{{"rule", clean(v.rule)}, {"pattern", std::string(1, v.pattern)}, {"severity", clean(v.severity)}, {"vendor", clean(v.vendor)},
           {"product", clean(v.product)}, {"type", clean(v.type)}, {"confidence", v.confidence}, {"port", v.port}, {"proto", clean(v.proto)},
           {"seen", v.seen.text()}, {"state", clean(v.state)}, {"advice", clean(v.advice)}};
+  if (!v.flaw.empty()) {
+    json::Array ids;
+    for (const auto& id : v.flaw_ids) if (ids.size() < max_flaw_ids) ids.emplace_back(clean(id));
+    o["flaw"] = clean(v.flaw);
+    o["flaw_ids"] = std::move(ids);
+  }
+  if (v.support_ended) {
+    o["support_ended"] = true;
+    o["support_end"] = clean(v.support_end);
+  }
+  return o;
 }
 
 Result<FindingView> finding_view(const json::Object& o) {
@@ -67,6 +78,18 @@ Result<FindingView> finding_view(const json::Object& o) {
   NORA_TRY(v.seen, json::get_instant(o, "seen"));
   v.state = json::string_or(o, "state");
   v.advice = json::string_or(o, "advice");
+  v.flaw = json::string_or(o, "flaw");
+  if (!v.flaw.empty() && v.flaw != "by_version" && v.flaw != "version_unknown" && v.flaw != "possible") return fail(Code::bad_input, "field \"flaw\" is no word of it");
+  if (o.contains("flaw_ids")) {
+    NORA_TRY(auto ids, json::get_array(o, "flaw_ids"));
+    if (ids.size() > max_flaw_ids) return fail(Code::bad_input, "field \"flaw_ids\" holds more than 5 ids");
+    for (const auto& id : ids) {
+      if (!id.is_string()) return fail(Code::bad_input, "field \"flaw_ids\" holds something that is no text");
+      v.flaw_ids.emplace_back(id.as_string());
+    }
+  }
+  v.support_ended = json::bool_or(o, "support_ended", false);
+  v.support_end = json::string_or(o, "support_end");
   return v;
 }
 

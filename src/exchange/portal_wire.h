@@ -13,6 +13,7 @@
 namespace nora::exchange {
 
 inline constexpr std::size_t max_line_bytes = 64 * 1024;
+inline constexpr std::size_t max_flaw_ids = 5;
 
 // One thing a person reads about one device; no address, no name.
 struct FindingView {
@@ -26,6 +27,11 @@ struct FindingView {
   Instant seen;
   std::string state;           // open | fixed
   std::string advice;          // advice id (data/advice), already resolved: product, else product line, else type x exposure
+  // A flaw of this product that is used in real attacks: "" none known | by_version (a source names this version) | version_unknown | possible.
+  std::string flaw;
+  std::vector<std::string> flaw_ids;  // for the technician; at most max_flaw_ids
+  bool support_ended = false;
+  std::string support_end;     // date; empty: not known
 };
 
 // request: {"op":"notice","code":C}

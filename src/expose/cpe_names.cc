@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
+#include <set>
+#include <tuple>
 
 #include "base/files.h"
 #include "base/text.h"
@@ -70,12 +72,13 @@ Result<CpeNames> CpeNames::load(const std::filesystem::path& file) {
   return parse(text, file.filename().string());
 }
 
-std::vector<DeviceFact> CpeNames::facts(std::string_view vendor, std::string_view product, std::string_view firmware, const std::vector<std::string>& cpes) const {
+std::vector<DeviceFact> CpeNames::facts(std::string_view vendor, std::string_view product, std::string_view firmware, const std::vector<std::string>& cpes,
+                                        const std::vector<std::string>& components) const {
   std::vector<DeviceFact> out;
   const auto add = [&](char part, const std::string& v, const std::string& p, std::string_view version, bool verified) {
     const auto same = [&](const DeviceFact& f) { return f.part == part && f.vendor == v && f.product == p && f.version == version; };
     if (const auto it = std::find_if(out.begin(), out.end(), same); it != out.end()) it->alias_verified = it->alias_verified || verified;
-    else out.push_back({part, v, p, std::string(version), std::string(vendor), verified});
+    else out.push_back({part, v, p, std::string(version), std::string(vendor), verified, false});
   };
   const auto v = cpe_normal(vendor), p = cpe_normal(product);
   if (!v.empty() && !p.empty()) {
@@ -109,6 +112,19 @@ std::vector<DeviceFact> CpeNames::facts(std::string_view vendor, std::string_vie
     // The hardware behind a firmware's name, and the other way round: "x_firmware" runs on "x".
     if (part == 'o' && cp.ends_with("_firmware")) add('h', cv, cp.substr(0, cp.size() - 9), "", true);
     if (part == 'h') add('o', cv, cp + "_firmware", firmware, true);
+  }
+  // One statement of a product's version is enough: the same name without a version would make everything "possible".
+  std::set<std::tuple<char, std::string, std::string>> told;
+  for (const auto& f : out) if (!f.version.empty()) told.insert({f.part, f.vendor, f.product});
+  std::erase_if(out, [&](const DeviceFact& f) { return f.version.empty() && told.contains({f.part, f.vendor, f.product}); });
+  for (const auto& text : components) {
+    const auto parsed = parse_recog_cpe(text);
+    if (!parsed || !parsed->version_known) continue;
+    const auto& c = parsed->cpe;
+    if (!c[CpeField::vendor].is_text() || !c[CpeField::product].is_text()) continue;
+    const char part = c[CpeField::part].is_text() ? c[CpeField::part].text[0] : '\0';
+    const auto cv = c[CpeField::vendor].plain();
+    out.push_back({part, cv, c[CpeField::product].plain(), c[CpeField::version].plain(), cv, true, true});
   }
   return out;
 }

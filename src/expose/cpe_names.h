@@ -27,8 +27,10 @@ class CpeNames {
   static Result<CpeNames> load(const std::filesystem::path& file);
   static Result<CpeNames> parse(std::string_view toml, std::string_view file_name);
   // What is known of a device in CPE terms: firmware ("o", with and without "_firmware"), application and hardware under each spelling, then the
-  // CPE names that a fingerprint gave (recog's form). firmware empty: unknown.
-  std::vector<DeviceFact> facts(std::string_view vendor, std::string_view product, std::string_view firmware, const std::vector<std::string>& cpes = {}) const;
+  // CPE names that a fingerprint gave (recog's form) of the device and of its components. firmware empty: unknown. A component without a version is no
+  // fact: every vulnerability that its project ever had would be "possible".
+  std::vector<DeviceFact> facts(std::string_view vendor, std::string_view product, std::string_view firmware, const std::vector<std::string>& cpes = {},
+                                const std::vector<std::string>& components = {}) const;
   const SupportAlias* support_alias(std::string_view vendor, std::string_view product) const;
   const std::vector<CpeAlias>& all() const { return aliases_; }
 

@@ -16,6 +16,7 @@ struct Answer {
   Tri tri = Tri::no;
   bool vulnerable = false;   // a criterion that makes affected took part, not only context
   std::string reason;
+  Doubt doubt = Doubt::none; // of unknown
 };
 
 std::string range_words(const CpeMatch& m) {
@@ -58,6 +59,7 @@ Tri in_range(const CpeMatch& m, const DeviceFact& f) {
 }
 
 Tri version_answer(const CpeMatch& m, const DeviceFact& f, std::string& why) {
+  const std::string_view its = f.component ? "version" : "firmware";
   if (f.part == 'h') { why = fmt::format("the source names the hardware {} and no firmware version", f.product); return Tri::unknown; }
   if (f.version.empty()) { why = fmt::format("the firmware is not known; {} of {} are concerned", range_words(m), m.cpe[CpeField::product].plain()); return Tri::unknown; }
   if (!m.versions_named) { why = fmt::format("the source does not say in an ordered form which versions ({})", range_words(m)); return Tri::unknown; }
@@ -67,21 +69,21 @@ Tri version_answer(const CpeMatch& m, const DeviceFact& f, std::string& why) {
     const auto wanted = version.plain();
     const auto order = compare_versions(f.maker, f.version, wanted);
     if (!order) { why = fmt::format("whether {} is {} cannot be told: no rule orders these versions", f.version, wanted); return Tri::unknown; }
-    if (*order != 0) { why = fmt::format("firmware {} is not {}", f.version, wanted); return Tri::no; }
+    if (*order != 0) { why = fmt::format("{} {} is not {}", its, f.version, wanted); return Tri::no; }
     // "1.0 update 2": what the device says does not tell the update.
-    if (m.cpe[CpeField::update].is_text()) { why = fmt::format("firmware {} is concerned at update {}, which the device does not tell", f.version, m.cpe[CpeField::update].plain()); return Tri::unknown; }
-    why = fmt::format("firmware {} is {}", f.version, wanted);
+    if (m.cpe[CpeField::update].is_text()) { why = fmt::format("{} {} is concerned at update {}, which the device does not tell", its, f.version, m.cpe[CpeField::update].plain()); return Tri::unknown; }
+    why = fmt::format("{} {} is {}", its, f.version, wanted);
     return Tri::yes;
   }
   if (version.is_text()) {
     const bool match = takes(version, CpeValue::literal(f.version));
-    why = fmt::format("firmware {} {} {}", f.version, match ? "is one of" : "is none of", version.plain());
+    why = fmt::format("{} {} {} {}", its, f.version, match ? "is one of" : "is none of", version.plain());
     return match ? Tri::yes : Tri::no;
   }
-  if (!has_range(m)) { why = fmt::format("all versions, so also firmware {}", f.version); return Tri::yes; }
+  if (!has_range(m)) { why = fmt::format("all versions, so also {} {}", its, f.version); return Tri::yes; }
   const auto tri = in_range(m, f);
-  if (tri == Tri::unknown) why = fmt::format("whether firmware {} is {} cannot be told: no rule orders these versions", f.version, range_words(m));
-  else why = fmt::format("firmware {} is {}{}", f.version, tri == Tri::yes ? "" : "not ", range_words(m));
+  if (tri == Tri::unknown) why = fmt::format("whether {} {} is {} cannot be told: no rule orders these versions", its, f.version, range_words(m));
+  else why = fmt::format("{} {} is {}{}", its, f.version, tri == Tri::yes ? "" : "not ", range_words(m));
   return tri;
 }
 
@@ -99,18 +101,26 @@ Answer answer(const CpeMatch& m, std::span<const DeviceFact> facts) {
       here.reason = fmt::format("on {} {}", f.vendor, f.product);
     } else {
       here.tri = version_answer(m, f, here.reason);
+      here.doubt = f.part != 'h' && f.version.empty() ? Doubt::version : Doubt::other;
+    }
+    if (f.component && m.vulnerable && here.tri != Tri::no) {
+      here.tri = Tri::unknown;
+      here.doubt = Doubt::component;
+      here.reason = fmt::format("its component {}: {}; a maker may have mended it without a new version", c[CpeField::product].plain(), here.reason);
     }
     // Edition, language and so on: a device does not tell them.
     for (const auto field : {CpeField::edition, CpeField::language, CpeField::sw_edition, CpeField::target_sw, CpeField::target_hw, CpeField::other})
-      if (here.tri == Tri::yes && c[field].is_text()) { here.tri = Tri::unknown; here.reason += fmt::format(", but only {}", c[field].plain()); }
+      if (here.tri == Tri::yes && c[field].is_text()) { here.tri = Tri::unknown; here.doubt = Doubt::other; here.reason += fmt::format(", but only {}", c[field].plain()); }
     if (!f.alias_verified && here.tri != Tri::no) here.reason += fmt::format(" (that this product is \"{} {}\" of the source has not been checked)", f.vendor, f.product);
     if (here.tri > best.tri || (here.tri == best.tri && best.reason.empty())) best = std::move(here);
+    // The device's own word counts before a component's of the same name.
+    else if (here.tri == Tri::unknown && best.tri == Tri::unknown && best.doubt == Doubt::component && here.doubt != Doubt::component) best = std::move(here);
   }
   return best;
 }
 
 Answer answer(const Configuration& node, std::span<const DeviceFact> facts, int depth) {
-  if (depth > max_configuration_depth) return {Tri::unknown, true, "the source nests its configurations too deeply"};
+  if (depth > max_configuration_depth) return {Tri::unknown, true, "the source nests its configurations too deeply", Doubt::other};
   std::vector<Answer> parts;
   for (const auto& m : node.matches) parts.push_back(answer(m, facts));
   for (const auto& c : node.children) parts.push_back(answer(c, facts, depth + 1));
@@ -122,7 +132,10 @@ Answer answer(const Configuration& node, std::span<const DeviceFact> facts, int 
   } else {
     out.tri = parts.empty() ? Tri::no : Tri::yes;
     for (const auto& p : parts) {
-      out.tri = std::min(out.tri, p.tri);
+      if (p.tri < out.tri) {
+        out.tri = p.tri;
+        out.doubt = p.doubt;
+      }
       out.vulnerable = out.vulnerable || (p.vulnerable && p.tri != Tri::no);
     }
     for (const auto& p : parts) {
@@ -145,13 +158,13 @@ std::string source_words(const Vulnerability& v) {
   return v.source;
 }
 
-Judgement made(Verdict verdict, std::string reason, const Vulnerability& v) {
+Judgement made(Verdict verdict, std::string reason, const Vulnerability& v, Doubt doubt = Doubt::none) {
   reason = to_clean_utf8(reason);
   if (reason.size() > max_reason_bytes) {
     reason.resize(max_reason_bytes);
     reason = to_clean_utf8(reason) + "…";  // a cut character becomes U+FFFD
   }
-  return {verdict, std::move(reason), v.source};
+  return {verdict, std::move(reason), v.source, doubt};
 }
 
 void collect_keys(const Configuration& node, std::set<std::pair<std::string, std::string>>& out) {
@@ -180,6 +193,21 @@ std::optional<Verdict> parse_verdict(std::string_view text) {
   return std::nullopt;
 }
 
+std::string_view name(Doubt d) {
+  switch (d) {
+    case Doubt::none: return "none";
+    case Doubt::version: return "version";
+    case Doubt::component: return "component";
+    case Doubt::other: break;
+  }
+  return "other";
+}
+std::optional<Doubt> parse_doubt(std::string_view text) {
+  for (const auto d : {Doubt::none, Doubt::version, Doubt::component, Doubt::other})
+    if (name(d) == text) return d;
+  return std::nullopt;
+}
+
 std::vector<std::pair<std::string, std::string>> index_keys(const Vulnerability& v) {
   std::set<std::pair<std::string, std::string>> out;
   for (const auto& c : v.configurations) collect_keys(c, out);
@@ -201,7 +229,7 @@ Judgement judge(const Vulnerability& v, std::span<const DeviceFact> facts) {
   const auto source = source_words(v);
   if (spared.tri == Tri::yes && best.tri != Tri::yes) return made(Verdict::not_affected, fmt::format("not affected according to {}: {}", source, spared.reason), v);
   if (best.tri == Tri::yes) return made(Verdict::affected_by_version, fmt::format("affected according to {}: {}", source, best.reason), v);
-  if (best.tri == Tri::unknown) return made(Verdict::possibly_affected, fmt::format("possibly affected according to {}: {}", source, best.reason), v);
+  if (best.tri == Tri::unknown) return made(Verdict::possibly_affected, fmt::format("possibly affected according to {}: {}", source, best.reason), v, best.doubt);
   if (best.reason.empty()) return made(Verdict::not_affected, fmt::format("{} does not name this product", source), v);
   return made(Verdict::not_affected, fmt::format("not affected according to {}: {}", source, best.reason), v);
 }
@@ -217,6 +245,7 @@ Judgement judge(std::span<const Vulnerability> records, std::span<const DeviceFa
   if (worst.reason.empty()) return {Verdict::not_affected, "no source names products for this vulnerability", ""};
   if (worst.verdict == Verdict::affected_by_version && !spared.reason.empty()) {
     worst.verdict = Verdict::possibly_affected;
+    worst.doubt = Doubt::other;
     worst.reason = "the sources disagree: " + worst.reason + "; " + spared.reason;
     if (worst.reason.size() > 2 * max_reason_bytes) worst.reason.resize(2 * max_reason_bytes);
   }

@@ -82,16 +82,24 @@ struct DeviceFact {
   std::string version;          // as the device tells it; empty: unknown
   std::string maker;            // whose rule orders the versions
   bool alias_verified = true;   // false: the bridge from Nora's name to this one has not been checked by anybody
+  // Software that was seen on the device: makers mend it without changing its version, so it never makes more than "possibly affected".
+  bool component = false;
 };
 
 enum class Verdict { not_affected, possibly_affected, affected_by_version };
 std::string_view name(Verdict v);
 std::optional<Verdict> parse_verdict(std::string_view text);
 
+// Why it is only "possibly affected".
+enum class Doubt { none, version, component, other };  // version: the device's own is not known; other: the source's words, no order of versions, …
+std::string_view name(Doubt d);
+std::optional<Doubt> parse_doubt(std::string_view text);
+
 struct Judgement {
   Verdict verdict = Verdict::not_affected;
   std::string reason;           // one sentence, cleaned
   std::string source;           // of the reason
+  Doubt doubt = Doubt::none;
 };
 Judgement judge(const Vulnerability& record, std::span<const DeviceFact> facts);
 // All records of one vulnerability. A maker's word that this firmware is not affected against another source's "affected": possibly affected, with both reasons.

@@ -163,6 +163,38 @@ TEST(CpeNames, TheShippedTableLoads) {
   EXPECT_EQ(of_vendor("nec").reason.find("has not been checked"), std::string::npos) << of_vendor("nec").reason;
 }
 
+TEST(CpeNames, NamesOfFingerprintsAndTheirVersions) {
+  const CpeNames none;
+  const auto ros = vuln({any({before("cpe:2.3:o:mikrotik:routeros:*:*:*:*:*:*:*:*", "6.42")})});
+  const auto at = [&](std::string_view firmware, const std::vector<std::string>& cpes, const std::vector<std::string>& components = {}) {
+    return judge(ros, none.facts("MikroTik", "RB750", firmware, cpes, components));
+  };
+  EXPECT_EQ(at("6.40", {}).verdict, Verdict::not_affected) << "the model is not called so";
+  EXPECT_EQ(at("", {"cpe:/o:mikrotik:routeros:6.40"}).verdict, Verdict::affected_by_version);
+  EXPECT_EQ(at("6.40", {"cpe:/o:mikrotik:routeros:-"}).verdict, Verdict::affected_by_version) << "\"-\" is unknown: the firmware that was read counts";
+  EXPECT_EQ(at("", {"cpe:/o:mikrotik:routeros:-"}).verdict, Verdict::possibly_affected);
+  EXPECT_EQ(at("", {"cpe:/o:mikrotik:routeros:-"}).doubt, Doubt::version);
+  EXPECT_EQ(at("", {"cpe:/o:mikrotik:routeros:-", "cpe:/o:mikrotik:routeros:7.1"}).verdict, Verdict::not_affected) << "one rule told the version";
+  EXPECT_EQ(at("", {"cpe:/o:broken", "not a name"}).verdict, Verdict::not_affected);
+}
+
+TEST(Vuln, AComponentIsNeverMoreThanPossible) {
+  const CpeNames none;
+  const auto web = vuln({any({before("cpe:2.3:a:lighttpd:lighttpd:*:*:*:*:*:*:*:*", "1.4.50")})});
+  const auto with = [&](const std::string& component, const std::vector<std::string>& cpes = {}) { return judge(web, none.facts("Kinmirai Denki", "CTL-100", "2.3", cpes, {component})); };
+  const auto j = with("cpe:/a:lighttpd:lighttpd:1.4.35");
+  EXPECT_EQ(j.verdict, Verdict::possibly_affected);
+  EXPECT_EQ(j.doubt, Doubt::component);
+  EXPECT_NE(j.reason.find("its component lighttpd: version 1.4.35 is before 1.4.50; a maker may have mended it without a new version"), std::string::npos) << j.reason;
+  EXPECT_EQ(with("cpe:/a:lighttpd:lighttpd:1.4.69").verdict, Verdict::not_affected);
+  EXPECT_EQ(with("cpe:/a:lighttpd:lighttpd:-").verdict, Verdict::not_affected) << "without a version it says nothing";
+  EXPECT_EQ(with("cpe:/a:lighttpd:lighttpd:1.4.35", {"cpe:/a:lighttpd:lighttpd:1.4.35"}).verdict, Verdict::affected_by_version) << "the device itself is the product";
+  // The maker's word on the component does not spare the device either.
+  auto spared = router();
+  spared.not_affected.push_back(match("cpe:2.3:a:lighttpd:lighttpd:1.4.35:*:*:*:*:*:*:*"));
+  EXPECT_EQ(judge(spared, none.facts("Kinmirai Denki", "CTL-100", "2.3", {}, {"cpe:/a:lighttpd:lighttpd:1.4.35"})).verdict, Verdict::affected_by_version);
+}
+
 TEST(Priority, InWords) {
   PriorityInput in;
   EXPECT_EQ(priority_of(in).score, 0);
@@ -185,6 +217,17 @@ TEST(Priority, InWords) {
   EXPECT_EQ(priority_of(least).level, "watch");
 }
 
+TEST(Priority, TheExposureAloneAndTheWayBack) {
+  PriorityInput in;
+  in.verdict = std::nullopt;
+  in.exposures = {{registry::Pattern::D, "telnet-login"}};
+  EXPECT_EQ(priority_of(in).score, 26);
+  EXPECT_NE(priority_of(in).words.find("no vulnerability known"), std::string::npos);
+  EXPECT_EQ(level_of(26), "planned");
+  EXPECT_EQ(level_of(0), "none");
+  for (const auto* bad : {"", "[]", "{\"verdict\":\"surely\"}", "{\"exposed\":{\"pattern\":\"E\"}}", "{\"epss\":{}}"}) EXPECT_FALSE(priority_input_from(bad)) << bad;
+}
+
 PriorityInput random_input() {
   PriorityInput in;
   in.verdict = static_cast<Verdict>(*rc::gen::inRange(0, 3));
@@ -201,7 +244,7 @@ RC_GTEST_PROP(PriorityProperty, MoreOfAnythingIsNeverLess, ()) {
   const int score = priority_of(in).score;
   RC_ASSERT(score >= 0 && score <= 100);
   auto more = in;
-  if (more.verdict != Verdict::affected_by_version) more.verdict = static_cast<Verdict>(static_cast<int>(more.verdict) + 1);
+  if (more.verdict != Verdict::affected_by_version) more.verdict = static_cast<Verdict>(static_cast<int>(*more.verdict) + 1);
   RC_ASSERT(priority_of(more).score >= score);
   more = in;
   more.exposures.push_back({registry::Pattern::D, "x"});
@@ -217,6 +260,17 @@ RC_GTEST_PROP(PriorityProperty, MoreOfAnythingIsNeverLess, ()) {
   more = in;
   more.support_ended = true;
   RC_ASSERT(priority_of(more).score >= score);
+}
+
+RC_GTEST_PROP(PriorityProperty, WhatIsStoredIsTheSame, ()) {
+  auto in = random_input();
+  in.doubt = *rc::gen::element(Doubt::none, Doubt::version, Doubt::component, Doubt::other);
+  if (*rc::gen::arbitrary<bool>()) in.verdict.reset();
+  const auto back = priority_input_from(json::text(to_json(in)));
+  RC_ASSERT(back.has_value());
+  RC_ASSERT(priority_of(*back).score == priority_of(in).score);
+  RC_ASSERT(priority_of(*back).words == priority_of(in).words);
+  RC_ASSERT(back->doubt == in.doubt);
 }
 
 RC_GTEST_PROP(VulnProperty, NoFirmwareIsNeverAffected, ()) {

@@ -10,6 +10,7 @@
 #include "cases/metrics.h"
 #include "flow/portal_gate.h"
 #include "flow/scheduler.h"
+#include "flow/vulns.h"
 #include "registry/jobs.h"
 #include "store/testing/both_stores.h"
 
@@ -196,6 +197,39 @@ TEST_P(Gate, NoticeByCodeAndNothingElse) {
   for (const char* bad : {R"({"op":"notice","code":"0000-0000-0000"})", R"({"op":"notice","code":"nonsense"})"}) EXPECT_EQ(error_of(ask(bad)), "not_found") << bad;
   for (const char* bad : {R"({"op":"list"})", R"({"op":"notice"})", "not json", R"({"op":5})"}) EXPECT_EQ(error_of(ask(bad)), "bad_input") << bad;
   EXPECT_EQ(audit->state().size, leaves + 1) << "guesses do not fill the log";
+}
+
+// What attackers use reaches the owner of this very device, by the surest word; what nobody uses does not.
+TEST_P(Gate, AFlawInUseIsToldToItsOwnerOnly) {
+  const auto code = notified("203.0.113.10");
+  const auto view = [&] { return exchange::notice_view(ask(R"({"op":"notice","code":")" + code + "\"}")[0])->findings.at(0); };
+  EXPECT_EQ(view().flaw, "");
+  Vulnerabilities vulns(system.env(), *registry, knowledge->cpe_names, knowledge->products);
+  const auto import = [&](const std::string& kind, const std::string& file, std::string_view end) {
+    auto text = read_file(std::string(NORA_SOURCE_DIR) + "/src/expose/testdata/" + file).value();
+    for (const auto& [from, to] : {std::pair<std::string, std::string>("kinmirai_denki", "logitec"), {"ctl-100", "lan-w300n\\\\/r"}, {"2.4", std::string(end)}})
+      for (std::size_t at = 0; (at = text.find(from, at)) != std::string::npos; at += to.size()) text.replace(at, from.size(), to);
+    ASSERT_TRUE(replace_file(dir / file, text));
+    const auto done = vulns.import(kind, dir / file);
+    ASSERT_TRUE(done) << done.error().text();
+    ASSERT_TRUE(vulns.reassess());
+  };
+  import("nvd", "nvd.json", "2.30");
+  EXPECT_FALSE(registry::Vulns(*db).of_device(registry->findings_at(*Ip::parse("203.0.113.10")).value()[0].finding.device)->empty());
+  EXPECT_EQ(view().flaw, "") << "known, but nobody uses it";
+  import("kev", "kev.json", "2.30");
+  EXPECT_EQ(view().flaw, "by_version");
+  EXPECT_EQ(view().flaw_ids, std::vector<std::string>{"CVE-2026-90001"});
+  auto device = *registry->device(registry->findings_at(*Ip::parse("203.0.113.10")).value()[0].finding.device).value();
+  device.identity.firmware = {};
+  ASSERT_TRUE(registry->put_device(device, "k", "v"));
+  ASSERT_TRUE(vulns.reassess());
+  EXPECT_EQ(view().flaw, "version_unknown");
+  // Another product on another line: nothing of it.
+  device.identity.product.value = "LAN-XXX";
+  ASSERT_TRUE(registry->put_device(device, "k", "v"));
+  ASSERT_TRUE(vulns.reassess());
+  EXPECT_EQ(view().flaw, "");
 }
 
 TEST_P(Gate, AWithdrawnCodeLeadsNowhere) {

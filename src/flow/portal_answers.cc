@@ -4,7 +4,10 @@
 
 #include "base/escape.h"
 #include "exchange/notice_code.h"
+#include "expose/priority.h"
+#include "flow/vulns.h"
 #include "registry/jobs.h"
+#include "registry/vulns.h"
 
 namespace nora::flow {
 namespace {
@@ -82,10 +85,35 @@ Result<exchange::FindingView> PortalAnswers::view(const registry::StoredFinding&
       v.vendor = to_clean_utf8(device->identity.vendor.value);
       v.type = to_clean_utf8(device->identity.type.value);
       v.confidence = device->identity.product.confidence;
-      if (device->identity.product_known()) v.product = to_clean_utf8(device->identity.product.value);
+      if (device->identity.product_known()) {
+        v.product = to_clean_utf8(device->identity.product.value);
+        NORA_CHECK(add_flaw(*device, v));
+      }
     }
   }
   return v;
+}
+
+// The owner is told of what attackers use (KEV), and of the end of support; the rest of the vulnerability data is for the desk.
+Status PortalAnswers::add_flaw(const registry::Device& device, exchange::FindingView& v) {
+  registry::Vulns vulns(registry_->db());
+  NORA_TRY(const auto exploited, vulns.exploited(device.id, exchange::max_flaw_ids));
+  // The surest first: what is said is true of it, and its ids alone are given.
+  for (const auto& r : exploited) {
+    std::string_view word = "by_version";
+    if (static_cast<expose::Verdict>(r.verdict) != expose::Verdict::affected_by_version) {
+      const auto why = expose::priority_input_from(r.why);
+      word = why && why->doubt == expose::Doubt::version ? "version_unknown" : "possible";
+    }
+    if (v.flaw.empty()) v.flaw = word;
+    if (v.flaw == word) v.flaw_ids.push_back(to_clean_utf8(r.cve));
+  }
+  const auto knowledge = parts_.knowledge();
+  const auto& i = device.identity;
+  NORA_TRY(const auto support, Vulnerabilities(parts_.env, *registry_, knowledge->cpe_names, knowledge->products).support_end(i.vendor.value, i.product.value, i.firmware.value));
+  v.support_ended = support.ended.value_or(false);
+  if (v.support_ended && support.end != "ended") v.support_end = support.end;
+  return {};
 }
 
 Status PortalAnswers::notice(const json::Object& request, const Send& send) {

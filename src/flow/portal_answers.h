@@ -25,6 +25,7 @@ class PortalAnswers {
   Status check(const json::Object& request, const Send& send);
   Result<cases::Case> case_of_code(std::string_view typed);
   Result<exchange::FindingView> view(const registry::StoredFinding& finding);
+  Status add_flaw(const registry::Device& device, exchange::FindingView& view);
   Result<bool> run_job(registry::Id job, Span deadline, const Send& send);
   Status verdict(Ip ip, Instant begun, const std::optional<cases::Case>& own, bool done, const Send& send);
 

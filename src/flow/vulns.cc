@@ -69,17 +69,31 @@ registry::Identity identity_of(std::string_view vendor, std::string_view product
 
 }  // namespace
 
+// What was judged of one identity. Rows and urgency also depend on what is exposed; they are kept per set of exposures.
 struct Vulnerabilities::Judged {
   struct Row {
     std::string cve, source, reason;
-    Verdict verdict;
-    bool kev = false, ransomware = false;
-    std::string kev_since;
-    std::optional<expose::Epss> epss;
+    expose::PriorityInput input;                          // without exposures
   };
   std::vector<Row> rows;                                  // what concerns it
   SupportEnd support;
-  std::map<std::string, std::vector<registry::DeviceVulnRow>> by_exposure;
+  std::map<std::string, std::vector<registry::DeviceVulnRow>> by_exposures;
+  std::map<std::string, registry::Urgency> by_exposure;   // of a finding
+};
+
+// One round of reassess(): what is to be stored of devices [from, to].
+struct Vulnerabilities::Round {
+  std::map<registry::Id, std::vector<registry::DeviceVulnRow>> rows;
+  std::map<registry::Id, std::int64_t> devices;           // their priority, where it changed
+  std::map<registry::Id, registry::Urgency> findings;     // likewise
+  std::map<std::int64_t, std::string> texts;
+  std::set<std::int64_t>& texts_put;                      // of all rounds
+  std::set<std::string> &identities, &cves;
+  std::int64_t text(const std::string& words) {
+    const auto key = registry::Vulns::text_key(words);
+    if (texts_put.insert(key).second) texts.emplace(key, words);
+    return key;
+  }
 };
 
 Vulnerabilities::Vulnerabilities(Env env, registry::Registry& registry, const expose::CpeNames& names, const expose::Knowledge& products)
@@ -204,11 +218,10 @@ Result<SupportEnd> Vulnerabilities::support_end(std::string_view vendor, std::st
   return out;
 }
 
-Result<std::vector<VulnAnswer>> Vulnerabilities::about(std::string_view vendor, std::string_view product, std::string_view firmware, const std::vector<std::string>& cpes,
-                                                       const std::vector<expose::OpenExposure>& exposures, bool everything) {
-  const auto facts = names_.facts(vendor, product, firmware, cpes);
+Result<std::vector<VulnAnswer>> Vulnerabilities::about(const VulnSubject& subject, const std::vector<expose::OpenExposure>& exposures, bool everything) {
+  const auto facts = names_.facts(subject.vendor, subject.product, subject.firmware, subject.cpes, subject.components);
   NORA_TRY(const auto cves, candidates(facts));
-  NORA_TRY(const auto support, support_end(vendor, product, firmware));
+  NORA_TRY(const auto support, support_end(subject.vendor, subject.product, subject.firmware));
   std::vector<VulnAnswer> out;
   for (const auto& cve : cves) {
     const auto& records = records_[cve];
@@ -226,7 +239,8 @@ Result<std::vector<VulnAnswer>> Vulnerabilities::about(std::string_view vendor, 
       for (const auto& url : r.references) if (std::find(a.references.begin(), a.references.end(), url) == a.references.end()) a.references.push_back(url);
       for (const auto& text : r.remedies) if (std::find(a.remedies.begin(), a.remedies.end(), text) == a.remedies.end()) a.remedies.push_back(text);
     }
-    a.priority = expose::priority_of({a.judgement.verdict, exposures, a.kev.has_value(), a.kev && a.kev->ransomware, a.kev ? a.kev->date_added : std::string(), a.epss, support.ended, support.end});
+    a.priority = expose::priority_of({a.judgement.verdict, exposures, a.kev.has_value(), a.kev && a.kev->ransomware, a.kev ? a.kev->date_added : std::string(), a.epss, support.ended, support.end,
+                                      a.judgement.doubt, cve});
     out.push_back(std::move(a));
   }
   std::stable_sort(out.begin(), out.end(), [](const VulnAnswer& a, const VulnAnswer& b) { return a.priority.score != b.priority.score ? a.priority.score > b.priority.score : a.cve < b.cve; });
@@ -234,27 +248,102 @@ Result<std::vector<VulnAnswer>> Vulnerabilities::about(std::string_view vendor, 
 }
 
 Result<Vulnerabilities::Judged*> Vulnerabilities::judged(const registry::DeviceName& d) {
-  const std::string key = d.vendor + "\x1f" + d.product + "\x1f" + d.firmware;
+  // A product that is not strong evidence is not used: a wrong "affected" is worse than none.
+  const bool named = d.product_known && !d.vendor.empty();
+  const std::string key = named ? d.vendor + "\x1f" + d.product + "\x1f" + d.firmware + "\x1f" + d.cpes : std::string();
   if (const auto it = identities_.find(key); it != identities_.end()) return it->second.get();
   if (identities_.size() >= max_cached_identities) identities_.clear();
   Judged j;
-  const auto facts = names_.facts(d.vendor, d.product, d.firmware);
-  NORA_TRY(const auto cves, candidates(facts));
-  for (const auto& cve : cves) {
-    const auto& records = records_[cve];
-    auto judgement = expose::judge(records, facts);
-    if (judgement.verdict == Verdict::not_affected) continue;
-    Judged::Row row{cve, judgement.source, std::move(judgement.reason), judgement.verdict, false, false, {}, std::nullopt};
-    if (const auto* k = expose::kev_of(records)) {
-      row.kev = true;
-      row.ransomware = k->ransomware;
-      row.kev_since = k->date_added;
+  if (named) {
+    std::vector<std::string> cpes, components;
+    NORA_CHECK(registry::Vulns::names_in(d, cpes, components));
+    const auto facts = names_.facts(d.vendor, d.product, d.firmware, cpes, components);
+    NORA_TRY(const auto cves, candidates(facts));
+    NORA_TRY(j.support, support_end(d.vendor, d.product, d.firmware));
+    std::vector<std::pair<int, Judged::Row>> of_components;
+    for (const auto& cve : cves) {
+      const auto& records = records_[cve];
+      auto judgement = expose::judge(records, facts);
+      if (judgement.verdict == Verdict::not_affected) continue;
+      Judged::Row row{cve, judgement.source, std::move(judgement.reason), {}};
+      auto& in = row.input;
+      in.verdict = judgement.verdict;
+      in.doubt = judgement.doubt;
+      in.support_ended = j.support.ended;
+      in.support_end = j.support.end;
+      if (const auto* k = expose::kev_of(records)) {
+        in.kev = true;
+        in.ransomware = k->ransomware;
+        in.kev_since = k->date_added;
+      }
+      if (const auto it = epss_.find(cve); it != epss_.end()) in.epss = it->second;
+      if (judgement.doubt == expose::Doubt::component) of_components.emplace_back(expose::priority_of(in).score, std::move(row));
+      else j.rows.push_back(std::move(row));
     }
-    if (const auto it = epss_.find(cve); it != epss_.end()) row.epss = it->second;
-    j.rows.push_back(std::move(row));
+    // An old web server has a hundred of them, none of them sure.
+    std::stable_sort(of_components.begin(), of_components.end(), [](const auto& a, const auto& b) { return a.first > b.first; });
+    if (of_components.size() > max_component_rows) of_components.resize(max_component_rows);
+    for (auto& [score, row] : of_components) j.rows.push_back(std::move(row));
   }
-  NORA_TRY(j.support, support_end(d.vendor, d.product, d.firmware));
   return identities_.emplace(key, std::make_shared<Judged>(std::move(j))).first->second.get();
+}
+
+Status Vulnerabilities::judge_device(const registry::DeviceName& d, const std::vector<registry::DeviceExposure>& open, Round& round, VulnReassessed& out) {
+  NORA_TRY(auto* found, judged(d));
+  if (d.product_known && !d.vendor.empty()) {
+    ++out.named;
+    round.identities.insert(d.vendor + "\x1f" + d.product + "\x1f" + d.firmware + "\x1f" + d.cpes);
+  }
+  std::vector<expose::OpenExposure> exposures;
+  std::string key;
+  for (const auto& e : open) {
+    const auto part = fmt::format("{}{};", e.pattern, e.rule);
+    if (!exposures.empty() && key.ends_with(part)) continue;  // the same on another port
+    exposures.push_back({static_cast<registry::Pattern>(e.pattern), e.rule});
+    key += part;
+  }
+  std::int64_t most = 0;
+  if (!found->rows.empty()) {
+    auto& rows = found->by_exposures[key];
+    if (rows.empty()) {
+      for (const auto& r : found->rows) {
+        auto in = r.input;
+        in.exposures = exposures;
+        rows.push_back({r.cve, static_cast<int>(*in.verdict), r.source, round.text(r.reason), round.text(json::text(to_json(in))), expose::priority_of(in).score});
+        round.cves.insert(r.cve);
+      }
+    }
+    for (const auto& r : rows) {
+      ++(static_cast<Verdict>(r.verdict) == Verdict::affected_by_version ? out.affected : out.possibly);
+      most = std::max(most, r.priority);
+    }
+    round.rows[d.id] = rows;
+  }
+  for (const auto& e : open) {
+    auto [it, fresh] = found->by_exposure.try_emplace(fmt::format("{}{}", e.pattern, e.rule));
+    if (fresh) {
+      expose::PriorityInput worst;  // nothing known: the exposure alone
+      worst.verdict = std::nullopt;
+      worst.support_ended = found->support.ended;
+      worst.support_end = found->support.end;
+      worst.exposures = {{static_cast<registry::Pattern>(e.pattern), e.rule}};
+      auto priority = expose::priority_of(worst).score;
+      for (const auto& r : found->rows) {
+        auto in = r.input;
+        in.exposures = worst.exposures;
+        in.cve = r.cve;
+        const auto score = expose::priority_of(in).score;
+        if (score < priority || (score == priority && worst.verdict)) continue;
+        priority = score;
+        worst = std::move(in);
+      }
+      it->second = {priority, round.text(json::text(to_json(worst)))};
+    }
+    if (it->second.priority != e.priority || it->second.why != e.why) round.findings[e.finding] = it->second;
+    most = std::max(most, it->second.priority);
+  }
+  if (most != d.priority) round.devices[d.id] = most;
+  return {};
 }
 
 Result<VulnReassessed> Vulnerabilities::reassess() {
@@ -270,43 +359,20 @@ Result<VulnReassessed> Vulnerabilities::reassess() {
     // The last round also covers what lies behind the last device: rows of devices that are gone.
     const registry::Id to = more ? devices.back().id : std::numeric_limits<registry::Id>::max();
     NORA_TRY(const auto open, vulns_.exposures(after + 1, to));
-    std::map<registry::Id, std::vector<expose::OpenExposure>> exposed;
-    for (const auto& e : open) exposed[e.device].push_back({static_cast<registry::Pattern>(e.pattern), e.rule});
-    std::map<registry::Id, std::vector<registry::DeviceVulnRow>> wanted;
-    std::map<std::int64_t, std::string> texts;
-    const auto text = [&](const std::string& words) {
-      const auto key = registry::Vulns::text_key(words);
-      if (texts_put.insert(key).second) texts.emplace(key, words);
-      return key;
-    };
+    std::map<registry::Id, std::vector<registry::DeviceExposure>> exposed;
+    for (const auto& e : open) exposed[e.device].push_back(e);
+    Round round{{}, {}, {}, {}, texts_put, identities_seen, cves_seen};
+    const std::vector<registry::DeviceExposure> nothing;
     for (const auto& d : devices) {
       ++out.devices;
-      // A product that is not strong evidence is not used: a wrong "affected" is worse than none.
-      if (!d.product_known || d.vendor.empty()) continue;
-      ++out.named;
-      NORA_TRY(auto* found, judged(d));
-      identities_seen.insert(d.vendor + "\x1f" + d.product + "\x1f" + d.firmware);
-      if (found->rows.empty()) continue;
       const auto it = exposed.find(d.id);
-      std::string key;
-      if (it != exposed.end()) for (const auto& e : it->second) key += fmt::format("{}{};", static_cast<char>(e.pattern), e.rule);
-      auto& cached = found->by_exposure[key];
-      if (cached.empty()) {
-        for (const auto& r : found->rows) {
-          const auto priority = expose::priority_of({r.verdict, it == exposed.end() ? std::vector<expose::OpenExposure>{} : it->second, r.kev, r.ransomware, r.kev_since, r.epss,
-                                                     found->support.ended, found->support.end});
-          cached.push_back({r.cve, static_cast<int>(r.verdict), r.source, text(r.reason), text(fmt::format("{}: {}", priority.level, priority.words)), priority.score});
-          cves_seen.insert(r.cve);
-        }
-      }
-      for (const auto& r : found->rows) ++(r.verdict == Verdict::affected_by_version ? out.affected : out.possibly);
-      wanted[d.id] = cached;
+      NORA_CHECK(judge_device(d, it == exposed.end() ? nothing : it->second, round, out));
     }
     registry::DeviceVulnCounts counts;
     NORA_CHECK(registry_.db().transaction([&]() -> Status {
-      NORA_CHECK(vulns_.put_texts(texts));
-      NORA_TRY(counts, vulns_.put_device_vulns(after + 1, to, wanted, now));
-      return {};
+      NORA_CHECK(vulns_.put_texts(round.texts));
+      NORA_TRY(counts, vulns_.put_device_vulns(after + 1, to, round.rows, now));
+      return vulns_.put_urgency(after + 1, to, round.devices, round.findings);
     }));
     out.devices_changed += counts.devices_changed;
     out.rows_added += counts.rows_added;

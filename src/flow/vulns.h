@@ -22,6 +22,7 @@
 namespace nora::flow {
 
 inline constexpr std::string_view vuln_sources[] = {"kev", "nvd", "epss", "jvn", "csaf", "eol"};
+inline constexpr std::size_t max_component_rows = 20;  // stored per device: the most urgent ones of its components; its own are all kept
 
 struct VulnImport {
   std::string source, file;
@@ -29,6 +30,12 @@ struct VulnImport {
   Instant data_at;
   bool outdated = false;                 // older than what is stored: nothing was changed
   std::vector<std::string> warnings;
+};
+
+// What is asked about: names and firmware, and the CPE names that fingerprints state (registry::Identity).
+struct VulnSubject {
+  std::string vendor, product, firmware;
+  std::vector<std::string> cpes, components;
 };
 
 // One vulnerability as it concerns one device.
@@ -57,16 +64,17 @@ class Vulnerabilities {
   // source: one of vuln_sources. Errors: usage (no such source), bad_input with file, record and cause.
   Result<VulnImport> import(std::string_view source, const std::filesystem::path& file);
   // Most urgent first. everything: what does not concern the device too, with the reason.
-  Result<std::vector<VulnAnswer>> about(std::string_view vendor, std::string_view product, std::string_view firmware, const std::vector<std::string>& cpes,
-                                        const std::vector<expose::OpenExposure>& exposures = {}, bool everything = false);
+  Result<std::vector<VulnAnswer>> about(const VulnSubject& subject, const std::vector<expose::OpenExposure>& exposures = {}, bool everything = false);
   Result<SupportEnd> support_end(std::string_view vendor, std::string_view product, std::string_view firmware);
   Result<VulnReassessed> reassess();
 
  private:
   struct Judged;
+  struct Round;
   using Records = std::vector<expose::Vulnerability>;
   Result<std::vector<std::string>> candidates(std::span<const expose::DeviceFact> facts);  // and reads their records
   Result<Judged*> judged(const registry::DeviceName& device);
+  Status judge_device(const registry::DeviceName& device, const std::vector<registry::DeviceExposure>& open, Round& round, VulnReassessed& out);
   Env env_;
   registry::Registry& registry_;
   registry::Vulns vulns_;

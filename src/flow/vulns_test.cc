@@ -1,10 +1,12 @@
 // From files of the sources to rows of devices, on both stores: import, judge again, judge again with newer data.
 #include "flow/vulns.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "base/files.h"
 #include "flow/scheduler.h"
+#include "registry/views.h"
 #include "store/testing/both_stores.h"
 
 namespace nora::flow {
@@ -93,8 +95,12 @@ TEST_P(VulnFlow, NewDataJudgesStoredDevicesAgain) {
   EXPECT_EQ(rows[0].cve, "CVE-2026-90001");
   EXPECT_EQ(static_cast<expose::Verdict>(rows[0].verdict), expose::Verdict::affected_by_version);
   EXPECT_NE(rows[0].reason.find("firmware Ver.2.3 is from 1.0 and before 2.4"), std::string::npos) << rows[0].reason;
-  EXPECT_NE(rows[0].words.find("exposed: D (telnet-login) x4; known to be exploited (KEV since 2026-02-20, by ransomware)"), std::string::npos) << rows[0].words;
-  EXPECT_NE(rows[0].words.find("EPSS 0.912"), std::string::npos);
+  const auto why = expose::priority_input_from(rows[0].why);
+  ASSERT_TRUE(why) << why.error().text();
+  const auto priority = expose::priority_of(*why);
+  EXPECT_EQ(priority.score, rows[0].priority) << "what is stored explains what is stored";
+  EXPECT_NE(priority.words.find("exposed: D (telnet-login) x4; known to be exploited (KEV since 2026-02-20, by ransomware)"), std::string::npos) << priority.words;
+  EXPECT_NE(priority.words.find("EPSS 0.912"), std::string::npos);
   const auto possibly = of(unknown);
   ASSERT_FALSE(possibly.empty());
   for (const auto& r : possibly) EXPECT_EQ(static_cast<expose::Verdict>(r.verdict), expose::Verdict::possibly_affected) << r.cve;
@@ -117,6 +123,85 @@ TEST_P(VulnFlow, NewDataJudgesStoredDevicesAgain) {
   ASSERT_TRUE(registry->merge_devices(unknown, old));
   ASSERT_TRUE(flow->reassess());
   EXPECT_TRUE(of(unknown).empty());
+}
+
+// The names that fingerprints state reach the judgement of stored devices; components are capped, and stay "possibly".
+TEST_P(VulnFlow, CpeNamesOfFingerprintsAreUsed) {
+  registry::Device d;
+  d.identity.vendor = {"Somebody", 1, {}};
+  d.identity.product = {"Rebranded 9", 0.9, {}};  // NVD knows it under the name of its maker
+  d.identity.cpes = {"cpe:/o:kinmirai_denki:ctl-100_firmware:2.2"};
+  d.first_seen = d.last_seen = world.clock.now();
+  const auto by_version = registry->put_device(d, "a", "v1").value();
+  d.identity.cpes = {"cpe:/o:kinmirai_denki:ctl-100_firmware:-"};
+  const auto unknown = registry->put_device(d, "b", "v1").value();
+  d.identity.cpes.clear();
+  d.identity.components = {"cpe:/a:lighttpd:lighttpd:1.4.35"};
+  const auto component = registry->put_device(d, "c", "v1").value();
+  import_all();
+  std::string items;
+  for (int i = 0; i < 30; ++i)
+    items += fmt::format("{}{{\"cve\": {{\"id\": \"CVE-2026-91{:03}\", \"published\": \"2026-02-01T00:00:00.000\", \"lastModified\": \"2026-02-01T00:00:00.000\", \"vulnStatus\": \"Analyzed\", "
+                         "\"descriptions\": [{{\"lang\": \"en\", \"value\": \"Invented.\"}}], \"references\": [], \"configurations\": [{{\"nodes\": [{{\"operator\": \"OR\", \"negate\": false, "
+                         "\"cpeMatch\": [{{\"vulnerable\": true, \"criteria\": \"cpe:2.3:a:lighttpd:lighttpd:*:*:*:*:*:*:*:*\", \"versionEndExcluding\": \"1.4.50\", \"matchCriteriaId\": \"A\"}}]}}]}}]}}}}",
+                         i == 0 ? "" : ",\n", i);
+  ASSERT_TRUE(replace_file(dir / "nvd.json", fmt::format("{{\"resultsPerPage\": 30, \"startIndex\": 0, \"totalResults\": 30, \"format\": \"NVD_CVE\", \"version\": \"2.0\", \"timestamp\": \"2026-03-01T00:00:00.000\", "
+                                                         "\"vulnerabilities\": [\n{}]}}", items)));
+  EXPECT_EQ(import("nvd", dir / "nvd.json").counts.records, 30);
+  ASSERT_TRUE(flow->reassess());
+  ASSERT_FALSE(of(by_version).empty());
+  EXPECT_EQ(static_cast<expose::Verdict>(of(by_version)[0].verdict), expose::Verdict::affected_by_version) << of(by_version)[0].reason;
+  ASSERT_FALSE(of(unknown).empty());
+  for (const auto& r : of(unknown)) EXPECT_EQ(static_cast<expose::Verdict>(r.verdict), expose::Verdict::possibly_affected);
+  EXPECT_EQ(expose::priority_input_from(of(unknown)[0].why)->doubt, expose::Doubt::version);
+  const auto web = of(component);
+  EXPECT_EQ(web.size(), max_component_rows) << "of 30";
+  for (const auto& r : web) {
+    EXPECT_EQ(static_cast<expose::Verdict>(r.verdict), expose::Verdict::possibly_affected);
+    EXPECT_EQ(expose::priority_input_from(r.why)->doubt, expose::Doubt::component);
+  }
+}
+
+// Findings and devices carry how urgent they are, also where nothing is known but the exposure.
+TEST_P(VulnFlow, FindingsAreOrderedByUrgency) {
+  const auto flawed = device("CTL-100", "Ver.2.3"), plain = device("CTL-900", "1.0"), nameless = device("", "", 0, "");
+  std::vector<registry::Id> findings;
+  for (const auto id : {flawed, plain, nameless})
+    for (const auto& [rule, pattern, port] : {std::tuple("open-resolver", registry::Pattern::A, 53), std::tuple("telnet-login", registry::Pattern::D, 23)}) {
+      registry::StoredFinding f;
+      f.finding.device = id;
+      f.finding.rule = rule;
+      f.finding.pattern = pattern;
+      f.finding.where = {*Ip::parse("192.0.2.1"), {static_cast<std::uint16_t>(port)}, Proto::tcp, world.clock.now()};
+      f.finding.first_seen = f.finding.last_seen = world.clock.now();
+      f.finding.state = "open";
+      findings.push_back(registry->put_finding(f).value());
+    }
+  import_all();
+  ASSERT_TRUE(flow->reassess());
+  const auto finding = [&](std::size_t i) { return *registry->finding(findings[i]).value(); };
+  const auto worst = finding(1), resolver = finding(0), alone = finding(3), unnamed = finding(5);
+  EXPECT_GT(worst.priority, resolver.priority) << "the same flaw, the other door";
+  EXPECT_GT(resolver.priority, alone.priority);
+  EXPECT_EQ(alone.priority, 26);
+  EXPECT_EQ(unnamed.priority, 26);
+  const auto why = expose::priority_input_from(worst.priority_why);
+  ASSERT_TRUE(why);
+  EXPECT_EQ(why->cve, "CVE-2026-90001");
+  EXPECT_EQ(expose::priority_of(*why).score, worst.priority);
+  EXPECT_EQ(expose::priority_input_from(alone.priority_why)->verdict, std::nullopt);
+  EXPECT_EQ(registry::Vulns(*db).devices(0, 10)->at(0).priority, worst.priority);
+  registry::Filter filter;
+  filter.by_priority = true;
+  EXPECT_EQ(registry::find_devices(*registry, filter)->at(0).device.id, flawed);
+  auto counts = flow->reassess();
+  EXPECT_EQ(counts->devices_changed, 0);
+  auto fixed = worst;
+  fixed.finding.state = "fixed";
+  ASSERT_TRUE(registry->put_finding(fixed));
+  ASSERT_TRUE(flow->reassess());
+  EXPECT_EQ(finding(1).priority, 0);
+  EXPECT_LT(registry::Vulns(*db).devices(0, 10)->at(0).priority, worst.priority);
 }
 
 // The scheduler judges devices that came after the import, and not again while nothing changed.
@@ -176,7 +261,7 @@ TEST_P(VulnFlow, ImportsAreIdempotentAndKeepTheirOrder) {
 
 TEST_P(VulnFlow, OneIdentityIsAnswered) {
   import_all();
-  const auto answers = flow->about("Kinmirai Denki", "CTL-100", "2.3", {});
+  const auto answers = flow->about({"Kinmirai Denki", "CTL-100", "2.3", {}, {}});
   ASSERT_TRUE(answers) << answers.error().text();
   ASSERT_GE(answers->size(), 2u);
   const auto& first = answers->at(0);
@@ -187,9 +272,9 @@ TEST_P(VulnFlow, OneIdentityIsAnswered) {
   EXPECT_EQ(first.cvss->score, 9.8);
   EXPECT_EQ(first.sources.size(), 4u);
   EXPECT_FALSE(first.remedies.empty());
-  EXPECT_GE(flow->about("Kinmirai Denki", "CTL-100", "9.9", {}, {}, true)->size(), 1u) << "with what does not concern it";
-  EXPECT_EQ(flow->about("", "", "", {"cpe:/o:kinmirai_denki:ctl-100_firmware:2.2"})->at(0).judgement.verdict, expose::Verdict::affected_by_version);
-  EXPECT_TRUE(flow->about("Nobody", "Nothing", "1", {})->empty());
+  EXPECT_GE(flow->about({"Kinmirai Denki", "CTL-100", "9.9", {}, {}}, {}, true)->size(), 1u) << "with what does not concern it";
+  EXPECT_EQ(flow->about({"", "", "", {"cpe:/o:kinmirai_denki:ctl-100_firmware:2.2"}, {}})->at(0).judgement.verdict, expose::Verdict::affected_by_version);
+  EXPECT_TRUE(flow->about({"Nobody", "Nothing", "1", {}, {}})->empty());
 
   auto end = flow->support_end("MikroTik", "RouterOS", "6.49.10");
   EXPECT_EQ(end->ended, std::optional(true));

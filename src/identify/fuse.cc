@@ -112,6 +112,22 @@ std::optional<Seed> seed_of(const Evidence& e) {
 
 bool same_device(const Seed& a, const Seed& b) { return compatible(a.vendor, b.vendor) && compatible(a.product, b.product); }
 
+// CPE names of the device only from statements that name it and agree with the firmware that was decided: "affected" rests on them.
+void collect_cpes(const std::vector<Placed>& agreeing, registry::Identity& identity) {
+  std::set<std::string> own, components;
+  for (const auto& p : agreeing) {
+    const auto& s = *p.s;
+    components.insert(s.components.begin(), s.components.end());
+    const bool names_it = !s.product.empty() || !s.vendor.empty();
+    if (names_it && (s.firmware.empty() || normal(s.firmware) == normal(identity.firmware.value))) own.insert(s.cpes.begin(), s.cpes.end());
+  }
+  const auto put = [](const std::set<std::string>& from, std::vector<std::string>& to) {
+    for (const auto& cpe : from) if (to.size() < max_cpes) to.push_back(cpe);
+  };
+  put(own, identity.cpes);
+  put(components, identity.components);
+}
+
 FusedDevice join(std::vector<Evidence> parts) {
   FusedDevice device;
   std::vector<Placed> all;
@@ -135,6 +151,7 @@ FusedDevice join(std::vector<Evidence> parts) {
   std::erase_if(all, [&](const Placed& p) { return !compatible(p.s->product, identity.product.value); });
   identity.firmware = decide(all, &Statement::firmware, "firmware", device.conflicts);
   identity.type = decide(all, &Statement::type, "type", device.conflicts);
+  collect_cpes(all, identity);
   return device;
 }
 

@@ -15,6 +15,8 @@
 namespace nora::identify {
 
 inline constexpr std::size_t max_statements = 4096;
+inline constexpr std::size_t max_cpes = 16;        // names of a device, and names of its components
+inline constexpr std::size_t max_cpe_bytes = 256;  // longer ones are left out
 inline constexpr double strong = 0.6;  // same bound as Identity::product_known()
 
 // One rule spoke about one value of one reply.
@@ -23,6 +25,8 @@ struct Statement {
   std::string vendor, product, firmware, type;  // empty = not said
   std::string software;        // "lighttpd 1.4.69": a component, never the device by itself
   std::string serial, mac;     // leaked identifiers, if any
+  std::vector<std::string> cpes;        // CPE names of the device: its hardware, its maker's own operating system
+  std::vector<std::string> components;  // CPE names of what runs on it: somebody else's system, the service, a library
   double certainty = 0;
   bool verified = false;       // the rule was checked against a captured reply
   bool operator==(const Statement&) const = default;

@@ -167,5 +167,53 @@ RC_GTEST_PROP(Fuse, EveryServiceOnceAndConfidenceInRange, ()) {
   RC_ASSERT(seen == all);
 }
 
+// recog's CPE fields: of the device when they speak of its hardware or its maker's own system, else of a component.
+TEST(Fuse, CpeNamesStayWithTheDeviceThatTheyName) {
+  RuleSet rules;
+  rules.add_file("t", R"x(<fingerprints matches="telnet_banners">
+    <fingerprint pattern="^RouterOS v(\S+)$"><param pos="0" name="os.vendor" value="MikroTik"/><param pos="0" name="os.product" value="RouterOS"/><param pos="0" name="os.device" value="Router"/>
+      <param pos="1" name="os.version"/><param pos="0" name="os.cpe23" value="cpe:/o:mikrotik:routeros:{os.version}"/></fingerprint>
+    <fingerprint pattern="^WRT3200 with DD-WRT$"><param pos="0" name="hw.vendor" value="Linksys"/><param pos="0" name="hw.product" value="WRT3200"/><param pos="0" name="hw.cpe23" value="cpe:/h:linksys:wrt3200:-"/>
+      <param pos="0" name="os.vendor" value="DD-WRT"/><param pos="0" name="os.product" value="DD-WRT"/><param pos="0" name="os.cpe23" value="cpe:/o:dd-wrt:dd-wrt:-"/></fingerprint>
+    <fingerprint pattern="^lighttpd/(\S+)$"><param pos="0" name="service.vendor" value="lighttpd"/><param pos="0" name="service.product" value="lighttpd"/><param pos="1" name="service.version"/>
+      <param pos="0" name="service.cpe23" value="cpe:/a:lighttpd:lighttpd:{service.version}"/><param pos="0" name="service.component.cpe23" value="cpe:/a:openssl:openssl:-"/></fingerprint></fingerprints>)x");
+  ASSERT_TRUE(rules.problems().empty()) << rules.problems()[0].text();
+  Matcher matcher(rules);
+  const auto said = [&](const char* text) {
+    const std::vector<registry::KeyValue> keys{{"telnet_banners", text}};
+    return statements_of(matcher, keys);
+  };
+  const auto router = said("RouterOS v6.40.8"), box = said("WRT3200 with DD-WRT"), server = said("lighttpd/1.4.35");
+  ASSERT_EQ(router.size() + box.size() + server.size(), 3u);
+  EXPECT_EQ(router[0].cpes, std::vector<std::string>{"cpe:/o:mikrotik:routeros:6.40.8"});
+  EXPECT_EQ(box[0].cpes, std::vector<std::string>{"cpe:/h:linksys:wrt3200:-"});
+  EXPECT_EQ(box[0].components, std::vector<std::string>{"cpe:/o:dd-wrt:dd-wrt:-"}) << "another maker's system is no name of the box";
+  EXPECT_EQ(server[0].components, (std::vector<std::string>{"cpe:/a:lighttpd:lighttpd:1.4.35", "cpe:/a:openssl:openssl:-"}));
+  EXPECT_EQ(statements_from_json(to_json(server)).value(), server);
+
+  const auto one = fuse({{tcp(23), router}, {tcp(80), server}});
+  ASSERT_EQ(one.size(), 1u);
+  EXPECT_EQ(one[0].identity.cpes, router[0].cpes);
+  EXPECT_EQ(one[0].identity.components, server[0].components);
+  const auto two = fuse({{tcp(23), router}, {tcp(2323), box}});
+  ASSERT_EQ(two.size(), 2u);
+  EXPECT_EQ(two[0].identity.cpes, router[0].cpes);
+  EXPECT_EQ(two[1].identity.cpes, box[0].cpes) << "each its own";
+  // What contradicts the winner, in the product or in the firmware, does not name it.
+  auto other = says("html_title", "MikroTik", "RouterOS");
+  other.firmware = "7.1";
+  other.cpes = {"cpe:/o:mikrotik:routeros:7.1"};
+  auto twice = router;
+  twice.push_back(says("ftp.banner", "MikroTik", "RouterOS"));
+  twice.back().firmware = "6.40.8";
+  const auto mixed = fuse({{tcp(23), twice}, {tcp(80), {other}}});
+  ASSERT_EQ(mixed.size(), 1u);
+  EXPECT_EQ(mixed[0].identity.firmware.value, "6.40.8");
+  EXPECT_EQ(mixed[0].identity.cpes, router[0].cpes);
+  auto nameless = says("html_title", "", "", "Router");
+  nameless.cpes = {"cpe:/h:somebody:else:-"};
+  EXPECT_EQ(fuse({{tcp(23), router}, {tcp(80), {nameless}}})[0].identity.cpes, router[0].cpes) << "a rule that names nobody";
+}
+
 }  // namespace
 }  // namespace nora::identify

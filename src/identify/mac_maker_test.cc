@@ -94,7 +94,13 @@ TEST(MacMakers, ALeakedAddressSaysTheMakerWithLittleCertainty) {
   auto alone = fuse({{{Port{137}, Proto::udp}, one}});
   ASSERT_EQ(alone.size(), 1u);
   EXPECT_LT(alone[0].identity.vendor.confidence, strong);
-  Statement named{"html_title", "r", "NTT", "PR-500KI", "", "Broadband Router", "", "", "", 0.85, true};
+  Statement named;
+  named.key = "html_title";
+  named.rule = "r";
+  named.vendor = "NTT";
+  named.product = "PR-500KI";
+  named.certainty = 0.85;
+  named.verified = true;
   auto both = fuse({{{Port{80}, Proto::tcp}, {named}}, {{Port{137}, Proto::udp}, one}});
   ASSERT_EQ(both.size(), 1u);
   EXPECT_EQ(both[0].identity.vendor.value, "NTT");

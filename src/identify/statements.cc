@@ -1,4 +1,6 @@
 // Turns recog fields into statements about a device (fuse.h), and statements to and from JSON for the memo table.
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <set>
 
@@ -29,6 +31,11 @@ std::string trimmed(std::string text) {
   return text.substr(from, text.find_last_not_of(" \t\r\n") - from + 1);
 }
 
+void add_cpe(std::vector<std::string>& to, std::string cpe) {
+  if (cpe.empty() || cpe.size() > max_cpe_bytes || to.size() >= max_cpes) return;
+  if (std::find(to.begin(), to.end(), cpe) == to.end()) to.push_back(std::move(cpe));
+}
+
 // "AirStation" + "WSR-3200AX4S"; never the same words twice.
 std::string product_name(const Fields& f) {
   std::string base = field(f, "hw.product");
@@ -52,12 +59,15 @@ Statement from_match(const Match& match, const std::string& key) {
   s.firmware = field(f, "hw.version");
   const bool hardware = !s.vendor.empty() || !s.product.empty();
   s.certainty = number(f, "hw.certainty", default_certainty);
+  bool own_system = false, own_service = false;  // the operating system, the service is the device itself
   const std::string os_vendor = field(f, "os.vendor"), os_product = field(f, "os.product"), os_device = field(f, "os.device");
   if (hardware) {
     if (s.type.empty()) s.type = os_device;
     // The operating system of a box counts as its firmware only when it is the maker's own.
-    if (s.firmware.empty() && (normal(os_vendor) == normal(s.vendor) || os_product.find("Firmware") != std::string::npos)) s.firmware = field(f, "os.version");
+    own_system = normal(os_vendor) == normal(s.vendor) || os_product.find("Firmware") != std::string::npos;
+    if (s.firmware.empty() && own_system) s.firmware = field(f, "os.version");
   } else if (!os_device.empty() && os_device != "General") {
+    own_system = true;
     s.vendor = os_vendor;
     s.product = os_product;
     s.firmware = field(f, "os.version");
@@ -65,6 +75,7 @@ Statement from_match(const Match& match, const std::string& key) {
     s.certainty = number(f, "os.certainty", default_certainty) * 0.9;
   } else if (!s.type.empty() && !field(f, "service.product").empty()) {
     // The rule says what the box is and names only its software: a box that exists for this service.
+    own_service = true;
     s.vendor = field(f, "service.vendor");
     s.product = field(f, "service.product");
     s.firmware = field(f, "service.version");
@@ -76,6 +87,10 @@ Statement from_match(const Match& match, const std::string& key) {
   if (const auto version = field(f, "service.version"); !s.software.empty() && !version.empty()) s.software += " " + version;
   s.serial = field(f, "hw.serial_number");
   s.mac = field(f, mac_field);
+  add_cpe(s.cpes, field(f, "hw.cpe23"));
+  add_cpe(own_system ? s.cpes : s.components, field(f, "os.cpe23"));
+  add_cpe(own_service ? s.cpes : s.components, field(f, "service.cpe23"));
+  add_cpe(s.components, field(f, "service.component.cpe23"));
   for (auto* text : {&s.vendor, &s.product, &s.firmware, &s.type, &s.software, &s.serial, &s.mac}) *text = trimmed(std::move(*text));
   return s;
 }
@@ -90,7 +105,8 @@ std::vector<Statement> statements_of(Matcher& matcher, std::span<const registry:
       Statement s = from_match(match, key);
       if (s.certainty <= 0) continue;  // recog's "assert nothing"
       s.certainty = matcher.rules().calibration().certainty(s.rule, s.certainty);
-      if (s.vendor.empty() && s.product.empty() && s.type.empty() && s.firmware.empty() && s.software.empty() && s.serial.empty() && s.mac.empty()) continue;
+      if (s.vendor.empty() && s.product.empty() && s.type.empty() && s.firmware.empty() && s.software.empty() && s.serial.empty() && s.mac.empty() && s.cpes.empty() && s.components.empty())
+        continue;
       if (std::find(out.begin(), out.end(), s) == out.end()) out.push_back(std::move(s));
     }
   };
@@ -123,6 +139,13 @@ json::Array to_json(const std::vector<Statement>& statements) {
     put("software", s.software);
     put("serial", s.serial);
     put("mac", s.mac);
+    const auto put_list = [&](const char* name, const std::vector<std::string>& list) {
+      json::Array texts;
+      for (const auto& v : list) texts.emplace_back(to_clean_utf8(v));
+      if (!texts.empty()) o[name] = std::move(texts);
+    };
+    put_list("cpes", s.cpes);
+    put_list("components", s.components);
     o["certainty"] = s.certainty;
     o["verified"] = s.verified;
     out.push_back(std::move(o));
@@ -145,6 +168,14 @@ Result<std::vector<Statement>> statements_from_json(const json::Array& array) {
     s.software = json::string_or(o, "software");
     s.serial = json::string_or(o, "serial");
     s.mac = json::string_or(o, "mac");
+    for (auto [name, list] : {std::pair("cpes", &s.cpes), std::pair("components", &s.components)}) {
+      if (!o.contains(name)) continue;
+      NORA_TRY(const auto texts, json::get_array(o, name));
+      for (const auto& t : texts) {
+        if (!t.is_string()) return fail(Code::bad_input, fmt::format("field \"{}\" of a statement holds something that is no text", name));
+        list->emplace_back(t.as_string());
+      }
+    }
     NORA_TRY(s.certainty, json::get_double(o, "certainty"));
     s.verified = json::bool_or(o, "verified", false);
     out.push_back(std::move(s));

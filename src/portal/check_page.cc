@@ -1,4 +1,6 @@
 // A3: the self-check. The page is streamed: each line goes out as it finishes, then the verdict. No script, no reload, no polling.
+#include <set>
+
 #include "portal/view.h"
 
 namespace nora::portal {
@@ -67,12 +69,14 @@ Html verdict_part(const View& view, std::string_view code, const CheckLine& last
   if (last.verdict == "red") {
     std::vector<Html> found;
     std::string advice;
+    std::set<std::string> told;  // a product's flaw is said once
     for (const auto& f : last.findings) {
       if (f.state == "fixed") continue;
       if (advice.empty()) advice = f.advice;
       const auto plain = "exposure." + f.rule + ".plain";
       found.push_back(e::li(e::b(rich(rule_title(view.site.messages, view.lang, f.rule))), " ", e::span(cls("m"), device_words(view.site.messages, view.lang, f)),
-                            view.site.messages.has(view.lang, plain) ? join(e::br(), e::span(cls("s m"), rich(view.site.messages.get(view.lang, plain)))) : Html{}));
+                            view.site.messages.has(view.lang, plain) ? join(e::br(), e::span(cls("s m"), rich(view.site.messages.get(view.lang, plain)))) : Html{},
+                            told.insert(device_words(view.site.messages, view.lang, f)).second ? flaw_part(view, f) : Html{}));
     }
     auto steps = steps_list(view, advice);
     if (steps.empty()) steps = steps_list(view, "general");

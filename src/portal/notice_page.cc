@@ -1,4 +1,6 @@
 // A2: the page behind a notice code. Says what was seen on which device, how to fix it, and lets the owner check at once. No address, no name.
+#include <set>
+
 #include "portal/view.h"
 
 namespace nora::portal {
@@ -54,14 +56,18 @@ Html found_part(const View& view, const NoticeView& notice, const FindingView& f
   fact("found.when", join(http::element("time", attr("datetime", f.seen.text()), time_words(view.lang, f.seen)), e::small(cls("num"), utc_words(f.seen))));
   fact("found.where", notice.isp_name.empty() ? view.r("found.line") : view.r("found.line_of", {{"isp", notice.isp_name}}));
   std::vector<Html> others;
-  for (const auto& other : notice.findings)
-    if (&other != &f)
-      others.push_back(e::li(rich(rule_title(view.site.messages, view.lang, other.rule)), " ",
-                             e::small(cls("m"), device_words(view.site.messages, view.lang, other)), " ",
-                             e::span(cls(other.state == "fixed" ? "pill ok" : "pill bad"), http::icon(other.state == "fixed" ? "check" : "close"),
-                                     view.t(other.state == "fixed" ? "state.fixed" : "state.open"))));
+  std::set<std::string> told{device_words(view.site.messages, view.lang, f)};  // a product's flaw is said once
+  for (const auto& other : notice.findings) {
+    if (&other == &f) continue;
+    const bool another = other.state != "fixed" && told.insert(device_words(view.site.messages, view.lang, other)).second;
+    others.push_back(e::li(rich(rule_title(view.site.messages, view.lang, other.rule)), " ",
+                           e::small(cls("m"), device_words(view.site.messages, view.lang, other)), " ",
+                           e::span(cls(other.state == "fixed" ? "pill ok" : "pill bad"), http::icon(other.state == "fixed" ? "check" : "close"),
+                                   view.t(other.state == "fixed" ? "state.fixed" : "state.open")),
+                           another ? flaw_part(view, other) : Html{}));
+  }
   return join(e::h2(view.t("found.title")), e::div(cls("prod"), http::icon(http::icon_for_type(f.type)), e::dl(cls("fact"), facts)),
-              notice.sighting ? e::p(cls("card soft"), view.r("found.attacked")) : Html{},
+              f.state == "fixed" ? Html{} : flaw_part(view, f), notice.sighting ? e::p(cls("card soft"), view.r("found.attacked")) : Html{},
               others.empty() ? Html{} : join(e::h3(view.t("found.others")), e::ul(others)));
 }
 

@@ -91,6 +91,19 @@ Html steps_list(const View& view, const std::string& advice) {
   return steps.empty() ? Html{} : e::ol(cls("steps"), steps);
 }
 
+// In plain words; what a flaw is called stands behind a fold, for the person who helps.
+Html flaw_part(const View& view, const exchange::FindingView& f) {
+  std::vector<Html> words;
+  if (!f.flaw.empty()) words.push_back(join(view.r("flaw.used"), view.lang == Lang::en ? " " : "", view.r("flaw." + f.flaw)));
+  if (f.support_ended) words.push_back(f.support_end.empty() ? view.r("flaw.ended") : view.r("flaw.ended_on", {{"day", f.support_end}}));
+  if (words.empty()) return {};
+  std::vector<Html> sentences, ids;
+  for (const auto& w : words) sentences.push_back(e::p(w));
+  for (const auto& cve : f.flaw_ids) ids.push_back(e::li(cls("mono"), cve));
+  return e::section(cls("card soft"), attr("aria-label", view.t("flaw.title")), sentences,
+                    ids.empty() ? Html{} : e::details(e::summary(view.t("flaw.technician")), e::div(view.p("flaw.ids"), e::ul(ids))));
+}
+
 Html not_checked_part(const View& view) {
   return join(e::h2(view.t("not_checked.title")),
               e::ul(e::li(view.r("not_checked.inside")), e::li(view.r("not_checked.login")), e::li(view.r("not_checked.other"))));

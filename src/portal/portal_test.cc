@@ -122,6 +122,39 @@ TEST_F(PortalTest, the_state_of_the_case_is_said) {
   }
 }
 
+TEST_F(PortalTest, a_flaw_in_use_is_said_in_plain_words) {
+  const auto page = [&](const char* lang) { return from().get("/" + std::string(lang) + "/k/" + code).body; };
+  EXPECT_EQ(page("en").find("Attackers are using"), std::string::npos) << "nothing known, nothing said";
+  script.finding.flaw_ids = {"CVE-2026-90001"};
+  const std::tuple<const char*, const char*, const char*, const char*> said[] = {
+      {"by_version", "Public records say that your version has it.", "お使いの版にもこの弱点があります", "記録"},
+      {"version_unknown", "We cannot see your version, so yours is possibly affected.", "お使いの版は外から見えないため", "バージョンは"},
+      {"possible", "We cannot tell from outside whether yours has it.", "外からは分かりません", "あるかも しれません"}};
+  for (const auto& [word, en, ja, easy] : said) {
+    script.finding.flaw = word;
+    fake_center->set(script);
+    EXPECT_NE(page("en").find("Attackers are using a known flaw in this product."), std::string::npos) << word;
+    for (const auto& [lang, words] : {std::pair("en", en), {"ja", ja}, {"easy", easy}}) {
+      const auto text = page(lang);
+      EXPECT_NE(text.find(words), std::string::npos) << lang << word;
+      const auto fold = text.find("<details><summary>", text.find("aria-label=\"" + messages.get(*parse_lang(lang), "portal.flaw.title").substr(0, 6)));
+      EXPECT_GT(text.find("CVE-"), fold) << "the ids stand behind the fold only";
+      EXPECT_EQ(text.find("portal."), std::string::npos);
+    }
+  }
+  EXPECT_EQ(page("en").find("ended support"), std::string::npos);
+  script.finding.support_ended = true;
+  fake_center->set(script);
+  EXPECT_NE(page("en").find("The maker has ended support"), std::string::npos);
+  script.finding.support_end = "2024-03-31";
+  fake_center->set(script);
+  EXPECT_NE(page("en").find("ended support for this product on 2024-03-31"), std::string::npos);
+  script.state = "S7_FIXED";
+  script.finding.state = "fixed";
+  fake_center->set(script);
+  EXPECT_EQ(page("en").find("Attackers are using"), std::string::npos) << "the page of what is fixed frightens nobody";
+}
+
 TEST_F(PortalTest, hostile_words_from_a_device_do_nothing) {
   script.finding.product = "<script>alert(1)</script>\"><img src=x onerror=alert(1)>";
   script.finding.vendor = "'\"--></title><svg onload=alert(2)>";

@@ -38,6 +38,7 @@ Html status_box(Tone tone, const Html& heading, const Html& words);  // heading:
 Html genuine_box(const View& view, const exchange::NoticeView* notice);
 Html check_form(const View& view, std::string_view code);            // with the consent box
 Html help_part(const View& view, std::string_view code);
+Html flaw_part(const View& view, const exchange::FindingView& finding);  // empty: no flaw that attackers use, support not known to have ended
 Html code_form(const View& view, std::string_view error_id);
 Html steps_list(const View& view, const std::string& advice);        // empty if there are no texts
 Html not_checked_part(const View& view);

@@ -55,6 +55,12 @@ Result<std::vector<std::string>> from_array(const json::Array& array) {
   return out;
 }
 
+Result<std::vector<std::string>> list_or_none(const json::Object& o, std::string_view field) {
+  if (!o.contains(field)) return std::vector<std::string>{};
+  NORA_TRY(const auto array, json::get_array(o, field));
+  return from_array(array);
+}
+
 json::Object claim_json(const Claim& claim) {
   return {{"value", to_clean_utf8(claim.value)}, {"confidence", claim.confidence}, {"evidence", to_array(claim.evidence)}};
 }
@@ -72,8 +78,23 @@ Result<Claim> claim_from(const json::Object& all, std::string_view field) {
 }  // namespace
 
 std::string identity_json(const Identity& identity) {
-  return json::text(json::Object{{"vendor", claim_json(identity.vendor)}, {"product", claim_json(identity.product)},
-                                 {"firmware", claim_json(identity.firmware)}, {"type", claim_json(identity.type)}});
+  json::Object o{{"vendor", claim_json(identity.vendor)}, {"product", claim_json(identity.product)}, {"firmware", claim_json(identity.firmware)}, {"type", claim_json(identity.type)}};
+  if (!identity.cpes.empty()) o["cpes"] = to_array(identity.cpes);
+  if (!identity.components.empty()) o["components"] = to_array(identity.components);
+  return json::text(o);
+}
+
+std::string cpes_json(const Identity& identity) {
+  if (identity.cpes.empty() && identity.components.empty()) return {};
+  return json::text(json::Object{{"cpes", to_array(identity.cpes)}, {"components", to_array(identity.components)}});
+}
+
+Status cpes_from(std::string_view text, std::vector<std::string>& cpes, std::vector<std::string>& components) {
+  if (text.empty()) return {};
+  NORA_TRY(const auto o, json::parse_object(text));
+  NORA_TRY(cpes, list_or_none(o, "cpes"));
+  NORA_TRY(components, list_or_none(o, "components"));
+  return {};
 }
 
 Result<Identity> identity_from(std::string_view text) {
@@ -83,6 +104,8 @@ Result<Identity> identity_from(std::string_view text) {
   NORA_TRY(identity.product, claim_from(o, "product"));
   NORA_TRY(identity.firmware, claim_from(o, "firmware"));
   NORA_TRY(identity.type, claim_from(o, "type"));
+  NORA_TRY(identity.cpes, list_or_none(o, "cpes"));
+  NORA_TRY(identity.components, list_or_none(o, "components"));
   return identity;
 }
 

@@ -80,6 +80,8 @@ struct StoredFinding {
   Id observation = 0;
   std::int64_t seen_segments = 1;  // distinct segments with positive evidence (S1 VALIDATED needs a second look)
   Id case_id = 0;
+  std::int64_t priority = 0;  // 0 to 100, of open findings; 0: not judged yet. Read only here, written by vulns.h
+  std::string priority_why;   // what went into it (expose/priority.h), JSON; empty: not judged
 };
 
 struct FindingEvent {

@@ -125,15 +125,15 @@ Result<Id> Registry::put_device(const Device& d, std::string_view main_key, std:
              type = to_clean_utf8(i.type.value);
   if (d.id == 0) {
     NORA_TRY(auto rows,
-             db_->query("INSERT INTO device (stable_key, vendor, product, firmware, type, product_confidence, identity, cluster, rules_version, "
-                        "first_seen, last_seen) VALUES (?,?,?,?,?,?,?,?,?,?,?) RETURNING id",
-                        {main_key, vendor, product, firmware, type, i.product.confidence, identity_json(i),
+             db_->query("INSERT INTO device (stable_key, vendor, product, firmware, type, product_confidence, identity, cpes, cluster, rules_version, "
+                        "first_seen, last_seen) VALUES (?,?,?,?,?,?,?,?,?,?,?,?) RETURNING id",
+                        {main_key, vendor, product, firmware, type, i.product.confidence, identity_json(i), cpes_json(i),
                          d.cluster, rules_version, d.first_seen, d.last_seen}));
     return rows.at(0)[0].integer();
   }
   NORA_CHECK(db_->exec("UPDATE device SET stable_key = ?, vendor = ?, product = ?, firmware = ?, type = ?, product_confidence = ?, identity = ?, "
-                       "cluster = ?, rules_version = ?, first_seen = ?, last_seen = ? WHERE id = ?",
-                       {main_key, vendor, product, firmware, type, i.product.confidence, identity_json(i),
+                       "cpes = ?, cluster = ?, rules_version = ?, first_seen = ?, last_seen = ? WHERE id = ?",
+                       {main_key, vendor, product, firmware, type, i.product.confidence, identity_json(i), cpes_json(i),
                         d.cluster, rules_version, d.first_seen, d.last_seen, d.id}));
   return d.id;
 }

@@ -8,7 +8,8 @@ namespace nora::registry {
 const std::string& finding_columns() {
   static const std::string columns =
       "f.id, f.device, f.rule, f.pattern, f.severity, f.rsit, f.ip, f.port, f.proto, f.at, f.at_error, f.first_seen, f.last_seen, f.state, "
-      "f.evidence, f.amplification, f.advice, f.finding_class, f.social, f.segment, f.observation, f.seen_segments, f.case_id";
+      "f.evidence, f.amplification, f.advice, f.finding_class, f.social, f.segment, f.observation, f.seen_segments, f.case_id, f.priority, "
+      "(SELECT w.words FROM vuln_text w WHERE w.id = f.priority_why)";
   return columns;
 }
 
@@ -34,6 +35,8 @@ Result<StoredFinding> finding_from(const store::Row& r) {
   s.observation = r[20].integer();
   s.seen_segments = r[21].integer();
   s.case_id = r[22].integer();
+  s.priority = r[23].integer();
+  s.priority_why = r[24].str();
   return s;
 }
 

@@ -157,6 +157,19 @@ CREATE TABLE rules_label (version text PRIMARY KEY, label text NOT NULL, at bigi
 constexpr std::string_view labels = R"(
 CREATE TABLE device_label (device bigint PRIMARY KEY, vendor text NOT NULL, product text NOT NULL, type text NOT NULL, who text NOT NULL, at bigint NOT NULL))";
 
+// What vulnerability data calls a device (an extract of its identity), and how urgent devices and open findings are (vulns.h; 0: not judged yet), so
+// that lists can be sorted. Explanations are kept in another form from here on: everything is judged anew.
+constexpr std::string_view urgency = R"(
+ALTER TABLE device ADD COLUMN cpes text NOT NULL DEFAULT '';
+ALTER TABLE device ADD COLUMN priority bigint NOT NULL DEFAULT 0;
+CREATE INDEX device_by_priority ON device (priority DESC, id);
+ALTER TABLE finding ADD COLUMN priority bigint NOT NULL DEFAULT 0;
+ALTER TABLE finding ADD COLUMN priority_why bigint NOT NULL DEFAULT 0;
+CREATE INDEX finding_by_priority ON finding (priority DESC, id);
+DELETE FROM device_vuln;
+DELETE FROM vuln_text;
+DELETE FROM progress WHERE name LIKE 'flow.vulns.%')";
+
 }  // namespace
 
 const std::vector<store::Migration>& migrations() {
@@ -170,6 +183,7 @@ const std::vector<store::Migration>& migrations() {
       {7, "vulnerabilities", vulnerabilities},
       {8, "labels of rules versions", rules_labels},
       {9, "labels of devices", labels},
+      {10, "urgency", urgency},
   };
   return all;
 }

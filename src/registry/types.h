@@ -82,6 +82,9 @@ struct Claim {
 };
 struct Identity {
   Claim vendor, product, firmware, type;
+  // CPE names as the fingerprints state them (recog writes the 2.2 form; a version "-" there means unknown): of the device itself, and of software
+  // that was seen on it. Not parsed here.
+  std::vector<std::string> cpes, components;
   std::string display() const;   // "NEC Aterm WG1200" or "" when nothing is known
   bool product_known() const { return !product.value.empty() && product.confidence >= 0.6; }
 };

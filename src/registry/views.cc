@@ -26,12 +26,24 @@ struct Where {
 
 std::int64_t bounded(std::size_t limit) { return static_cast<std::int64_t>(std::min(limit, max_page_rows)); }
 
+// The keyset of a page and its order. `alias`: of the table with id and priority.
+std::string page_order(Where& where, const Filter& f, std::string_view alias) {
+  const std::string a(alias);
+  if (!f.by_priority) {
+    where.add(a + ".id > ?", {f.after});
+    return " ORDER BY " + a + ".id LIMIT ?";
+  }
+  if (f.after > 0) where.add("(" + a + ".priority < ? OR (" + a + ".priority = ? AND " + a + ".id > ?))", {f.after_priority, f.after_priority, f.after});
+  return " ORDER BY " + a + ".priority DESC, " + a + ".id LIMIT ?";
+}
+
 void device_conditions(Where& where, const Filter& f) {
   where.equal("d.vendor", f.vendor);
   where.equal("d.product", f.product);
   where.equal("d.type", f.type);
   where.equal("d.cluster", f.cluster);
   if (f.unknown_only) where.add("d.product = ''", {});
+  if (!f.cve.empty()) where.add("d.id IN (SELECT device FROM device_vuln WHERE cve = ?)", {f.cve});
   if (!f.text.empty()) {
     const std::string like = "%" + to_sql_like(f.text) + "%";
     where.add("(d.vendor || ' ' || d.product || ' ' || d.firmware || ' ' || d.type) LIKE ? ESCAPE '\\'", {like});
@@ -49,7 +61,7 @@ Result<std::vector<Count>> counts(store::Db& db, std::string_view sql, const sto
 
 Result<std::vector<FindingRow>> find_findings(Registry& registry, const Filter& f) {
   Where where;
-  where.add("f.id > ?", {f.after});
+  const auto order = page_order(where, f, "f");
   if (f.prefix) where.add("f.ip BETWEEN ? AND ?", {f.prefix->base(), f.prefix->last()});
   where.equal("f.rule", f.rule);
   where.equal("f.state", f.finding_state);
@@ -61,7 +73,7 @@ Result<std::vector<FindingRow>> find_findings(Registry& registry, const Filter& 
   where.params.emplace_back(bounded(f.limit));
   NORA_TRY(auto rows, registry.db().query(
       "SELECT " + finding_columns() + ", d.identity, d.cluster, c.isp, c.state FROM finding f LEFT JOIN device d ON d.id = f.device "
-      "LEFT JOIN cases c ON c.id = f.case_id " + where.sql + " ORDER BY f.id LIMIT ?", where.params));
+      "LEFT JOIN cases c ON c.id = f.case_id " + where.sql + order, where.params));
   std::vector<FindingRow> out;
   for (const auto& r : rows) {
     FindingRow row;
@@ -78,7 +90,7 @@ Result<std::vector<FindingRow>> find_findings(Registry& registry, const Filter& 
 
 Result<std::vector<DeviceRow>> find_devices(Registry& registry, const Filter& f) {
   Where where;
-  where.add("d.id > ?", {f.after});
+  const auto order = page_order(where, f, "d");
   where.add("d.merged_into = 0", {});
   device_conditions(where, f);
   if (f.prefix) where.add("d.id IN (SELECT device FROM device_endpoint WHERE ip BETWEEN ? AND ?)", {f.prefix->base(), f.prefix->last()});
@@ -91,8 +103,8 @@ Result<std::vector<DeviceRow>> find_devices(Registry& registry, const Filter& f)
   NORA_TRY(auto rows, registry.db().query(
       "SELECT d.id, d.identity, d.cluster, d.first_seen, d.last_seen, "
       "(SELECT count(*) FROM finding f WHERE f.device = d.id AND f.state = 'open'), "
-      "(SELECT min(c.isp) FROM finding f JOIN cases c ON c.id = f.case_id WHERE f.device = d.id) FROM device d " + where.sql +
-      " ORDER BY d.id LIMIT ?", where.params));
+      "(SELECT min(c.isp) FROM finding f JOIN cases c ON c.id = f.case_id WHERE f.device = d.id), d.priority FROM device d " + where.sql + order,
+      where.params));
   std::vector<DeviceRow> out;
   std::map<Id, std::size_t> place;
   for (const auto& r : rows) {
@@ -104,6 +116,7 @@ Result<std::vector<DeviceRow>> find_devices(Registry& registry, const Filter& f)
     row.device.last_seen = r[4].instant();
     row.open_findings = r[5].integer();
     row.isp = r[6].str();
+    row.priority = r[7].integer();
     place[row.device.id] = out.size();
     out.push_back(std::move(row));
   }
@@ -125,7 +138,8 @@ Result<std::vector<DeviceRow>> find_devices(Registry& registry, const Filter& f)
 Result<std::vector<ObservationRow>> observation_rows(Registry& registry, Ip ip, std::size_t limit) {
   NORA_TRY(auto rows, registry.db().query(
       "SELECT o.id, o.ip, o.port, o.proto, o.at, o.at_error, o.reply_hash, o.probe, o.segment, o.request_bytes, o.reply_bytes, "
-      "r.protocol, r.bytes, r.match_keys FROM observation o JOIN reply r ON r.hash = o.reply_hash WHERE o.ip = ? ORDER BY o.at DESC, o.id DESC LIMIT ?",
+      "r.protocol, r.bytes, r.match_keys, s.reserved_leaf, s.committed_leaf FROM observation o JOIN reply r ON r.hash = o.reply_hash "
+      "LEFT JOIN segment s ON s.id = o.segment WHERE o.ip = ? ORDER BY o.at DESC, o.id DESC LIMIT ?",
       {ip, bounded(limit)}));
   std::vector<ObservationRow> out;
   for (const auto& r : rows) {
@@ -142,6 +156,8 @@ Result<std::vector<ObservationRow>> observation_rows(Registry& registry, Ip ip, 
     row.reply.protocol = r[11].str();
     row.reply.bytes = r[12].blob();
     NORA_TRY(row.reply.keys, unpack_keys(r[13].blob()));
+    row.reserved_leaf = r[14].str();
+    row.committed_leaf = r[15].str();
     out.push_back(std::move(row));
   }
   return out;

@@ -23,7 +23,10 @@ struct Filter {
   std::optional<Severity> min_severity = {};
   bool unknown_only = false;      // devices without a product
   std::string text = {};               // anywhere in the device's identity
+  std::string cve = {};                // devices that this vulnerability concerns (vulns.h)
+  bool by_priority = false;       // most urgent first, then by id; else by id
   Id after = 0;                   // keyset: rows with id > after
+  std::int64_t after_priority = 0;     // with by_priority: rows behind this priority and `after`; used when after > 0
   std::size_t limit = 100;
 };
 
@@ -38,10 +41,12 @@ struct DeviceRow {
   std::vector<DeviceEndpoint> endpoints;  // current ones
   std::int64_t open_findings = 0;
   std::string isp;
+  std::int64_t priority = 0;      // of the most urgent thing about it; 0: not judged
 };
 struct ObservationRow {
   Observation seen;
   Reply reply;                    // with the raw bytes
+  std::string reserved_leaf, committed_leaf;  // audit leaves of its segment; empty when not there
 };
 struct Count {
   std::string label;

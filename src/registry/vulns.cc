@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/crypto.h"
+#include "registry/codec.h"
 
 namespace nora::registry {
 namespace {
@@ -27,12 +28,18 @@ Status in_slices(const Set& values, F f) {
   return {};
 }
 
+// The columns of select_device_vuln.
 DeviceVuln device_vuln_from(const store::Row& r) {
   return {r[0].integer(), r[1].str(), static_cast<int>(r[2].integer()), r[3].str(), r[4].str(), r[5].str(), r[6].integer(), r[7].instant()};
 }
-constexpr std::string_view select_device_vuln =
-    "SELECT v.device, v.cve, v.verdict, v.source, r.words, w.words, v.priority, v.at FROM device_vuln v JOIN vuln_text r ON r.id = v.reason "
-    "JOIN vuln_text w ON w.id = v.words ";
+constexpr std::string_view device_vuln_columns = "SELECT v.device, v.cve, v.verdict, v.source, t.words, w.words, v.priority, v.at";
+constexpr std::string_view device_vuln_texts = " JOIN vuln_text t ON t.id = v.reason JOIN vuln_text w ON w.id = v.words ";
+Result<std::vector<DeviceVuln>> device_vulns(store::Db& db, std::string_view tail, const store::Params& params) {
+  NORA_TRY(const auto rows, db.query(std::string(device_vuln_columns) + " FROM device_vuln v" + std::string(device_vuln_texts) + std::string(tail), params));
+  std::vector<DeviceVuln> out;
+  for (const auto& r : rows) out.push_back(device_vuln_from(r));
+  return out;
+}
 
 }  // namespace
 
@@ -237,23 +244,34 @@ Result<std::map<std::string, std::int64_t>> Vulns::record_counts() {
 // ---- devices ----
 
 Result<std::vector<DeviceName>> Vulns::devices(Id after, std::size_t limit) {
-  NORA_TRY(const auto rows, db_.query("SELECT id, vendor, product, firmware, product_confidence FROM device WHERE id > ? AND merged_into = 0 ORDER BY id LIMIT ?",
+  NORA_TRY(const auto rows, db_.query("SELECT id, vendor, product, firmware, cpes, product_confidence, priority FROM device WHERE id > ? AND merged_into = 0 ORDER BY id LIMIT ?",
                                       {after, static_cast<std::int64_t>(limit)}));
   std::vector<DeviceName> out;
   out.reserve(rows.size());
   for (const auto& r : rows) {
     Identity known;
-    known.product = {r[2].str(), r[4].real(), {}};
-    out.push_back({r[0].integer(), r[1].str(), r[2].str(), r[3].str(), known.product_known()});
+    known.product = {r[2].str(), r[5].real(), {}};
+    out.push_back({r[0].integer(), r[1].str(), r[2].str(), r[3].str(), r[4].str(), known.product_known(), r[6].integer()});
   }
   return out;
 }
+Status Vulns::names_in(const DeviceName& d, std::vector<std::string>& cpes, std::vector<std::string>& components) { return cpes_from(d.cpes, cpes, components); }
 
 Result<std::vector<DeviceExposure>> Vulns::exposures(Id from, Id to) {
-  NORA_TRY(const auto rows, db_.query("SELECT DISTINCT device, pattern, rule FROM finding WHERE device BETWEEN ? AND ? AND state = 'open' ORDER BY device, pattern, rule", {from, to}));
+  NORA_TRY(const auto rows, db_.query("SELECT device, id, pattern, rule, priority, priority_why FROM finding WHERE device BETWEEN ? AND ? AND state = 'open' ORDER BY device, pattern, rule, id",
+                                      {from, to}));
   std::vector<DeviceExposure> out;
-  for (const auto& r : rows) out.push_back({r[0].integer(), r[1].str().empty() ? 'D' : r[1].str()[0], r[2].str()});
+  for (const auto& r : rows) out.push_back({r[0].integer(), r[1].integer(), r[2].str().empty() ? 'D' : r[2].str()[0], r[3].str(), r[4].integer(), r[5].integer()});
   return out;
+}
+
+Status Vulns::put_urgency(Id from, Id to, const std::map<Id, std::int64_t>& devices, const std::map<Id, Urgency>& findings) {
+  return db_.transaction([&]() -> Status {
+    for (const auto& [id, priority] : devices) NORA_CHECK(db_.write("UPDATE device SET priority = ? WHERE id = ?", {priority, id}));
+    for (const auto& [id, u] : findings) NORA_CHECK(db_.write("UPDATE finding SET priority = ?, priority_why = ? WHERE id = ?", {u.priority, u.why, id}));
+    NORA_CHECK(db_.exec("UPDATE finding SET priority = 0, priority_why = 0 WHERE device BETWEEN ? AND ? AND state <> 'open' AND priority <> 0", {from, to}));
+    return {};
+  });
 }
 
 std::int64_t Vulns::text_key(std::string_view text) {
@@ -291,7 +309,7 @@ Result<DeviceVulnCounts> Vulns::put_device_vulns(Id from, Id to, const std::map<
           NORA_CHECK(db_.write("DELETE FROM device_vuln WHERE device = ? AND cve = ?", {device, row.cve}));
           ++counts.rows_removed;
         }
-        fresh.push_back({device, row.cve, row.verdict, row.source, row.reason, row.words, row.priority, now});
+        fresh.push_back({device, row.cve, row.verdict, row.source, row.reason, row.why, row.priority, now});
         changed = true;
       }
       for (const auto& [cve, row] : have) {
@@ -315,16 +333,29 @@ Result<DeviceVulnCounts> Vulns::put_device_vulns(Id from, Id to, const std::map<
   return counts;
 }
 
-Result<std::vector<DeviceVuln>> Vulns::of_device(Id device) {
-  NORA_TRY(const auto rows, db_.query(std::string(select_device_vuln) + "WHERE v.device = ? ORDER BY v.priority DESC, v.cve", {device}));
-  std::vector<DeviceVuln> out;
-  for (const auto& r : rows) out.push_back(device_vuln_from(r));
-  return out;
+Result<std::vector<DeviceVuln>> Vulns::of_device(Id device) { return device_vulns(db_, "WHERE v.device = ? ORDER BY v.priority DESC, v.cve", {device}); }
+Result<std::vector<DeviceVuln>> Vulns::of_cve(std::string_view cve, Id after, std::size_t limit) {
+  return device_vulns(db_, "WHERE v.cve = ? AND v.device > ? ORDER BY v.device LIMIT ?", {cve, after, static_cast<std::int64_t>(limit)});
 }
-Result<std::vector<DeviceVuln>> Vulns::of_cve(std::string_view cve, std::size_t limit) {
-  NORA_TRY(const auto rows, db_.query(std::string(select_device_vuln) + "WHERE v.cve = ? ORDER BY v.priority DESC, v.device LIMIT ?", {cve, static_cast<std::int64_t>(limit)}));
-  std::vector<DeviceVuln> out;
-  for (const auto& r : rows) out.push_back(device_vuln_from(r));
+Result<std::vector<DeviceVuln>> Vulns::exploited(Id device, std::size_t limit) {
+  return device_vulns(db_, "WHERE v.device = ? AND EXISTS (SELECT 1 FROM vuln_record k WHERE k.cve = v.cve AND k.source = 'kev') ORDER BY v.verdict DESC, v.priority DESC, v.cve LIMIT ?",
+                      {device, static_cast<std::int64_t>(limit)});
+}
+
+Result<std::vector<DeviceVulnDocs>> Vulns::with_docs(const std::vector<Id>& devices, std::size_t limit) {
+  std::vector<DeviceVulnDocs> out;
+  if (devices.empty()) return out;
+  store::Params params;
+  for (const auto id : devices) params.emplace_back(id);
+  params.emplace_back(static_cast<std::int64_t>(limit));
+  NORA_TRY(const auto rows, db_.query(std::string(device_vuln_columns) + ", r.doc FROM (SELECT device, cve, verdict, source, reason, words, priority, at FROM device_vuln WHERE device IN (" +
+                                          places(devices.size()) + ") ORDER BY priority DESC, cve, device LIMIT ?) v" + std::string(device_vuln_texts) +
+                                          "LEFT JOIN vuln_record r ON r.cve = v.cve ORDER BY v.priority DESC, v.cve, v.device, r.source DESC, r.record", params));
+  for (const auto& r : rows) {
+    auto row = device_vuln_from(r);
+    if (out.empty() || out.back().row.device != row.device || out.back().row.cve != row.cve) out.push_back({std::move(row), {}});
+    if (!r[8].is_null()) out.back().docs.push_back(r[8].str());
+  }
   return out;
 }
 

@@ -1,5 +1,5 @@
 // Vulnerability data in the center's store: records by source, the index vendor/product -> CVE, EPSS, support cycles, the log of imports, and what was
-// judged of each device. Used by flow/vulns (writer) and `nora vuln` (reader). The records themselves are documents that expose/ reads and writes.
+// judged of each device. Used by flow/vulns (writer), the desk, the portal's gate and `nora vuln` (readers). The records themselves are documents that expose/ reads and writes.
 // Every put is idempotent, and an older record never replaces a newer one. Not thread safe: one per connection. Errors: failed, with the store's message.
 #pragma once
 
@@ -47,19 +47,38 @@ struct DeviceVuln {
   Id device = 0;
   std::string cve;
   int verdict = 0;               // expose::Verdict
-  std::string source, reason, words;
+  std::string source, reason;
+  std::string why;               // what went into the priority (expose/priority.h), JSON
   std::int64_t priority = 0;
   Instant at;                    // since when it stands so
 };
+// The same with what the sources say of it.
+struct DeviceVulnDocs {
+  DeviceVuln row;
+  std::vector<std::string> docs; // records of all sources that name it
+};
 // A device as the judgement needs it.
-struct DeviceName { Id id = 0; std::string vendor, product, firmware; bool product_known = false; };
-struct DeviceExposure { Id device = 0; char pattern = 'D'; std::string rule; };
+struct DeviceName {
+  Id id = 0;
+  std::string vendor, product, firmware;
+  std::string cpes;              // as stored; names_in() reads it
+  bool product_known = false;
+  std::int64_t priority = 0;     // as it stands
+};
+// An open finding as the judgement needs it.
+struct DeviceExposure {
+  Id device = 0, finding = 0;
+  char pattern = 'D';
+  std::string rule;
+  std::int64_t priority = 0, why = 0;  // as they stand
+};
+struct Urgency { std::int64_t priority = 0, why = 0; };  // why: text_key
 // One row to store; texts by their key (text_key), which are put before.
 struct DeviceVulnRow {
   std::string cve;
   int verdict = 0;
   std::string source;
-  std::int64_t reason = 0, words = 0, priority = 0;
+  std::int64_t reason = 0, why = 0, priority = 0;
   bool operator==(const DeviceVulnRow&) const = default;
 };
 struct DeviceVulnCounts { std::int64_t devices_changed = 0, rows_added = 0, rows_removed = 0; };
@@ -87,13 +106,18 @@ class Vulns {
 
   // ---- devices ----
   Result<std::vector<DeviceName>> devices(Id after, std::size_t limit);  // by id, merged ones left out
+  static Status names_in(const DeviceName& device, std::vector<std::string>& cpes, std::vector<std::string>& components);
   Result<std::vector<DeviceExposure>> exposures(Id from, Id to);         // open findings of devices in [from, to]
   // Everything that is true of the devices in [from, to]: what is stored and not in `rows` goes, what is new comes, the rest is not touched.
   Result<DeviceVulnCounts> put_device_vulns(Id from, Id to, const std::map<Id, std::vector<DeviceVulnRow>>& rows, Instant now);
+  // How urgent devices and findings are, where it changed; findings of these devices that are not open any more lose theirs.
+  Status put_urgency(Id from, Id to, const std::map<Id, std::int64_t>& devices, const std::map<Id, Urgency>& findings);
   Status put_texts(const std::map<std::int64_t, std::string>& texts);
   static std::int64_t text_key(std::string_view text);                   // 63 bits of SHA-256
   Result<std::vector<DeviceVuln>> of_device(Id device);                  // most urgent first
-  Result<std::vector<DeviceVuln>> of_cve(std::string_view cve, std::size_t limit = 1000);
+  Result<std::vector<DeviceVuln>> of_cve(std::string_view cve, Id after, std::size_t limit);  // by device
+  Result<std::vector<DeviceVulnDocs>> with_docs(const std::vector<Id>& devices, std::size_t limit);  // most urgent first; one query
+  Result<std::vector<DeviceVuln>> exploited(Id device, std::size_t limit);  // those that KEV lists, most urgent first
 
  private:
   store::Db& db_;

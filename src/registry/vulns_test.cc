@@ -5,6 +5,7 @@
 
 #include "base/crypto.h"
 #include "registry/registry.h"
+#include "registry/views.h"
 #include "store/testing/both_stores.h"
 
 namespace nora::registry {
@@ -145,11 +146,91 @@ TEST_P(VulnsOnBoth, DeviceRowsChangeOnlyWhereSomethingChanged) {
   const auto found = vulns->of_device(a);
   ASSERT_EQ(found->size(), 1u);
   EXPECT_EQ(found->at(0).reason, "because");
-  EXPECT_EQ(found->at(0).words, "more");
+  EXPECT_EQ(found->at(0).why, "more");
   EXPECT_EQ(found->at(0).priority, 95);
   EXPECT_EQ(found->at(0).at, later);
   EXPECT_TRUE(vulns->of_device(b)->empty());
-  EXPECT_EQ(vulns->of_cve("CVE-2026-90001")->size(), 1u);
+  EXPECT_EQ(vulns->of_cve("CVE-2026-90001", 0, 10)->size(), 1u);
+}
+
+TEST_P(VulnsOnBoth, NamesAndUrgencyStandBesideTheDevice) {
+  Device d;
+  d.identity.vendor = {"MikroTik", 0.9, {}};
+  d.identity.product = {"RouterOS", 0.9, {}};
+  d.identity.cpes = {"cpe:/o:mikrotik:routeros:6.40"};
+  d.identity.components = {"cpe:/a:lighttpd:lighttpd:1.4"};
+  d.first_seen = d.last_seen = day;
+  d.id = registry->put_device(d, "k", "v").value();
+  EXPECT_EQ(registry->device(d.id).value()->identity.cpes, d.identity.cpes);
+  EXPECT_EQ(registry->device(d.id).value()->identity.components, d.identity.components);
+  auto names = vulns->devices(0, 10).value();
+  ASSERT_EQ(names.size(), 1u);
+  std::vector<std::string> cpes, components;
+  ASSERT_TRUE(Vulns::names_in(names[0], cpes, components));
+  EXPECT_EQ(cpes, d.identity.cpes);
+  EXPECT_EQ(components, d.identity.components);
+  d.identity.cpes.clear();
+  d.identity.components.clear();
+  ASSERT_TRUE(registry->put_device(d, "k", "v"));
+  EXPECT_EQ(vulns->devices(0, 10)->at(0).cpes, "");
+
+  std::vector<Id> findings;
+  for (const int port : {23, 80, 81}) {
+    StoredFinding f;
+    f.finding.device = d.id;
+    f.finding.rule = "telnet-login";
+    f.finding.where = {*Ip::parse("192.0.2.1"), {static_cast<std::uint16_t>(port)}, Proto::tcp, day};
+    f.finding.first_seen = f.finding.last_seen = day;
+    f.finding.state = "open";
+    f.finding.severity = static_cast<Severity>(port % 3);
+    findings.push_back(registry->put_finding(f).value());
+  }
+  const auto why = Vulns::text_key("{}");
+  ASSERT_TRUE(vulns->put_texts({{why, "{}"}}));
+  ASSERT_TRUE(vulns->put_urgency(1, d.id, {{d.id, 90}}, {{findings[0], {26, why}}, {findings[1], {90, why}}, {findings[2], {50, why}}}));
+  EXPECT_EQ(vulns->devices(0, 10)->at(0).priority, 90);
+  EXPECT_EQ(registry->finding(findings[1]).value()->priority, 90);
+  EXPECT_EQ(registry->finding(findings[1]).value()->priority_why, "{}");
+  // Lists in the order of urgency, page by page.
+  Filter filter;
+  filter.by_priority = true;
+  filter.limit = 2;
+  auto page = find_findings(*registry, filter).value();
+  ASSERT_EQ(page.size(), 2u);
+  EXPECT_EQ(page[0].stored.finding.id, findings[1]);
+  EXPECT_EQ(page[1].stored.finding.id, findings[2]);
+  filter.after = page[1].stored.finding.id;
+  filter.after_priority = page[1].stored.priority;
+  page = find_findings(*registry, filter).value();
+  ASSERT_EQ(page.size(), 1u);
+  EXPECT_EQ(page[0].stored.finding.id, findings[0]);
+  filter = {};
+  filter.by_priority = true;
+  EXPECT_EQ(find_devices(*registry, filter)->at(0).priority, 90);
+  filter.cve = "CVE-2026-90001";
+  EXPECT_TRUE(find_devices(*registry, filter)->empty());
+  // What is not open any more is not urgent; writing a finding again keeps what was judged.
+  auto fixed = *registry->finding(findings[1]).value();
+  fixed.finding.state = "fixed";
+  ASSERT_TRUE(registry->put_finding(fixed));
+  EXPECT_EQ(registry->finding(findings[1]).value()->priority, 90);
+  ASSERT_TRUE(vulns->put_urgency(1, d.id, {}, {}));
+  EXPECT_EQ(registry->finding(findings[1]).value()->priority, 0);
+
+  const auto text = Vulns::text_key("because");
+  ASSERT_TRUE(vulns->put_texts({{text, "because"}}));
+  ASSERT_TRUE(vulns->put("nvd", {record("CVE-2026-90001", day, {{"CVE-2026-90001", "{\"n\":1}", {ctl}}}), record("CVE-2026-90002", day, {{"CVE-2026-90002", "{}", {ctl}}})}));
+  ASSERT_TRUE(vulns->put("kev", {record("CVE-2026-90001", day, {{"CVE-2026-90001", "{\"k\":1}", {}}})}));
+  ASSERT_TRUE(vulns->put_device_vulns(1, d.id, {{d.id, {{"CVE-2026-90001", 1, "nvd", text, why, 50}, {"CVE-2026-90002", 2, "nvd", text, why, 90}, {"X-1", 1, "csaf", text, why, 1}}}}, day));
+  const auto shown = vulns->with_docs({d.id, 999}, 2).value();
+  ASSERT_EQ(shown.size(), 2u);
+  EXPECT_EQ(shown[0].row.cve, "CVE-2026-90002");
+  EXPECT_EQ(shown[1].docs, (std::vector<std::string>{"{\"n\":1}", "{\"k\":1}"}));
+  EXPECT_TRUE(vulns->with_docs({d.id}, 10)->back().docs.empty()) << "a record that is gone";
+  const auto exploited = vulns->exploited(d.id, 10).value();
+  ASSERT_EQ(exploited.size(), 1u);
+  EXPECT_EQ(exploited[0].cve, "CVE-2026-90001");
+  EXPECT_EQ(find_devices(*registry, filter)->size(), 1u);
 }
 
 }  // namespace

@@ -10,7 +10,9 @@
 #include "base/files.h"
 #include "cases/case_book.h"
 #include "cases/metrics.h"
+#include "expose/priority.h"
 #include "law/test_mandate.h"
+#include "registry/vulns.h"
 
 namespace nora::desk::testing {
 
@@ -200,6 +202,8 @@ Status TestCenter::fill_device(int number, const std::string& text, bool hostile
     d.identity.product = {hostile ? text : fmt::format("EC-{}", 200 + number % 3), 0.9, {"html_title: " + text}};
     d.identity.firmware = {hostile ? text : "1.8", 0.9, {"html_title: " + text}};
     d.identity.type = {hostile ? text : "IP Camera", 0.9, {text}};
+    d.identity.cpes = {hostile ? text : "cpe:/o:sample:ec-200_firmware:1.8"};
+    d.identity.components = {hostile ? text : "cpe:/a:sample:smpl-httpd:1.8"};
   } else {
     d.cluster = cluster;
   }
@@ -239,6 +243,7 @@ Status TestCenter::fill_device(int number, const std::string& text, bool hostile
     NORA_TRY(case_id, book.attach(s, routes->route(ip, second), {cases::Actor::sensor, "flow", "rules-1", text, "mandate demo"}, second));
     NORA_CHECK(r.set_finding_case(s.finding.id, case_id));
   }
+  if (!unknown) NORA_CHECK(fill_vulns(d.id, number, text, hostile));
   if (onsite) {
     onsite_case = case_id;
     NORA_TRY(auto store, cases::OnSite::open("sqlite:" + (dir_ / "onsite.db").string()));
@@ -262,6 +267,56 @@ Status TestCenter::fill_device(int number, const std::string& text, bool hostile
     NORA_CHECK(r.put_sighting_join({sightings.at(0).id, "joined", d.id, 0.8, "a device on this line attacked; likely this one, because its telnet stood open: " + text, 3600, now}));
   }
   return {};
+}
+
+// What public sources say about the device, as flow would have judged it: one sure and used in attacks, one with the version unknown, one of a component.
+Status TestCenter::fill_vulns(Id device, int number, const std::string& text, bool hostile) {
+  using namespace expose;
+  auto now = fake_.clock.now();
+  registry::Vulns vulns(registry_->db());
+  std::map<std::int64_t, std::string> texts;
+  const auto key = [&](const std::string& words) {
+    texts[registry::Vulns::text_key(words)] = words;
+    return registry::Vulns::text_key(words);
+  };
+  std::vector<registry::DeviceVulnRow> rows;
+  PriorityInput worst;
+  for (int k = 0; k < 3; ++k) {
+    PriorityInput in;
+    in.verdict = k == 0 && number % 2 == 0 ? Verdict::affected_by_version : Verdict::possibly_affected;
+    in.doubt = in.verdict == Verdict::affected_by_version ? Doubt::none : k == 2 ? Doubt::component : Doubt::version;
+    in.exposures = {{registry::Pattern::D, hostile ? text.substr(0, 200) : "telnet-login"}};
+    in.kev = in.ransomware = k == 0;
+    in.kev_since = k == 0 ? hostile ? text.substr(0, 100) : "2026-02-20" : "";
+    if (k < 2) in.epss = Epss{0.91234 - 0.5 * k, 0.99501, "2026-03-01"};
+    if (k == 0) in.support_ended = true;
+    in.support_end = k == 0 ? "2024-03-31" : "";
+    Vulnerability v;
+    v.id = v.record = hostile ? to_clean_utf8(text.substr(0, 100)) + std::to_string(k) : fmt::format("CVE-2026-9000{}", k + 1);
+    v.source = "nvd";
+    v.title_en = v.description = text + " Command Injection";
+    v.title_ja = text + "におけるコマンドインジェクション";
+    v.references = {hostile ? text : "https://advisories.example/2026/1"};
+    v.remedies = {text};
+    const auto doc = json::text(to_json(v));
+    NORA_CHECK(vulns.put("nvd", {{v.record, now, {{v.id, doc, {{"sample", "x"}}}}}}));
+    v.source = "kev";
+    v.kev = Kev{"2026-02-20", "", "", "", "", "", true};
+    if (k == 0) NORA_CHECK(vulns.put("kev", {{v.record, now, {{v.id, json::text(to_json(v)), {}}}}}));
+    const auto p = priority_of(in);
+    rows.push_back({v.id, static_cast<int>(*in.verdict), "nvd", key(to_clean_utf8("affected according to NVD: " + text)), key(json::text(to_json(in))), p.score});
+    if (k > 0) continue;
+    worst = in;
+    worst.cve = v.id;
+  }
+  const auto most = priority_of(worst).score;
+  const auto why = key(json::text(to_json(worst)));
+  std::map<Id, registry::Urgency> findings;
+  NORA_TRY(const auto stored, registry_->findings_of_device(device));
+  for (const auto& f : stored) findings[f.finding.id] = {most - static_cast<int>(f.finding.id % 7), why};
+  NORA_CHECK(vulns.put_texts(texts));
+  NORA_TRY([[maybe_unused]] const auto counts, vulns.put_device_vulns(device, device, {{device, rows}}, now));
+  return vulns.put_urgency(device, device, {{device, most - number % 5}}, findings);
 }
 
 Status TestCenter::fill(const Options& options) {
@@ -341,7 +396,8 @@ std::vector<law::AuditEntry> TestCenter::leaves() { return law::audit_read(dir_ 
 std::vector<std::string> TestCenter::staff_paths() const {
   std::vector<std::string> paths{"/",         "/definitions", "/findings", "/devices", "/cases", "/sightings", "/clusters", fmt::format("/cluster/{}", cluster), "/onsite", fmt::format("/onsite/{}", onsite_case),
                                  fmt::format("/onsite/{}/form", onsite_case), "/lists", "/list/center-hikari-1", "/runs", "/run/full", "/law", "/audit", "/users", fmt::format("/case/{}", list_case), "/host/203.0.113.1",
-                                 fmt::format("/device/{}", camera), "/findings?pattern=A&state=open", "/devices?unknown=1", "/cases?stage=notified", "/host/203.0.113.90"};
+                                 fmt::format("/device/{}", camera), "/findings?pattern=A&state=open", "/devices?unknown=1", "/cases?stage=notified", "/host/203.0.113.90", "/findings?sort=priority", "/devices?sort=priority&cve=CVE-2026-90001",
+                                 "/cases?sort=priority"};
   // Some of the hostile devices, if there are any.
   for (int i = 12; i < devices_; ++i) {
     auto ip = i < 90 ? Ip::v4(0xCB007100u + 1 + static_cast<std::uint32_t>(i)) : *Ip::parse(fmt::format("2001:db8:1000::{:x}", i));

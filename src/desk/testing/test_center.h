@@ -61,6 +61,7 @@ class TestCenter {
   Status build(Options options);
   Status fill(const Options& options);
   Status fill_device(int number, const std::string& text, bool hostile);
+  Status fill_vulns(registry::Id device, int number, const std::string& text, bool hostile);
 
   std::filesystem::path dir_;
   std::string url_;
