@@ -157,6 +157,14 @@ CREATE TABLE rules_label (version text PRIMARY KEY, label text NOT NULL, at bigi
 constexpr std::string_view labels = R"(
 CREATE TABLE device_label (device bigint PRIMARY KEY, vendor text NOT NULL, product text NOT NULL, type text NOT NULL, who text NOT NULL, at bigint NOT NULL))";
 
+// What the history was thought through with, and what must be thought through again (history.h). A store from before knows its rules by its devices.
+constexpr std::string_view history = R"(
+CREATE TABLE history_state (name text PRIMARY KEY, value text NOT NULL);
+CREATE TABLE address_again (ip {blob} PRIMARY KEY);
+INSERT INTO history_state (name, value) SELECT 'rules', known.label FROM (SELECT coalesce(
+  (SELECT label FROM rules_label WHERE label NOT LIKE '%@%' ORDER BY at DESC LIMIT 1),
+  (SELECT rules_version FROM device ORDER BY last_seen DESC LIMIT 1)) AS label) AS known WHERE known.label IS NOT NULL)";
+
 }  // namespace
 
 const std::vector<store::Migration>& migrations() {
@@ -170,6 +178,7 @@ const std::vector<store::Migration>& migrations() {
       {7, "vulnerabilities", vulnerabilities},
       {8, "labels of rules versions", rules_labels},
       {9, "labels of devices", labels},
+      {10, "history under other rules", history},
   };
   return all;
 }
