@@ -5,7 +5,7 @@
 
 #include "base/bytes.h"
 #include "identify/check.h"
-#include "identify/cluster.h"
+#include "identify/testdata/plan_over.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace nora;
@@ -33,7 +33,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   identify::Sample sample{1, {}, {{{Port{23}, Proto::tcp}, "telnet", {{"telnet_banners", std::string(value)}}}}};
   const auto key = identify::cluster_key(sample);
   if (key.empty()) return 0;
-  const auto plan = identify::plan_name({key, "V", "P-1", "NAS", "a", "b", {}}, {&sample, 1}, {});
+  const auto plan = identify::testing::plan_over({key, "V", "P-1", "NAS", "a", "b", {}}, {&sample, 1}, {});
   if (!plan) return 0;
   for (const auto& rule : *plan) {
     identify::RuleSet made;

@@ -3,6 +3,7 @@
 #include <map>
 
 #include "base/files.h"
+#include "registry/history.h"
 
 namespace nora::app {
 
@@ -23,6 +24,28 @@ std::string Center::onsite_url() const { return options_.onsite_store.empty() ? 
 fs::path Center::audit_dir() const { return options_.audit.empty() ? dir() / "audit" : fs::path(options_.audit); }
 flow::KnowledgeDirs Center::knowledge_dirs() const {
   return {options_.data.empty() ? fs::path(data_dir()) : fs::path(options_.data), {}, options_.rules.empty() ? dir() / "rules" : fs::path(options_.rules), cache_dir()};
+}
+
+namespace {
+constexpr std::string_view folders_state = "rules.folders";  // one a line
+}
+
+Status Center::keep_rule_folders(registry::Registry& registry, const std::vector<std::string>& folders) {
+  std::string lines;
+  for (const auto& folder : folders) lines += fs::absolute(folder).lexically_normal().string() + "\n";
+  return registry::set_history_state(registry.db(), folders_state, lines);
+}
+
+Result<flow::KnowledgeDirs> Center::rules_in_force() {
+  auto dirs = knowledge_dirs();
+  NORA_TRY(auto* reg, registry());
+  NORA_TRY(const auto lines, registry::history_state(reg->db(), folders_state));
+  for (std::size_t from = 0; from < lines.size();) {
+    const auto end = lines.find('\n', from);
+    dirs.rules.emplace_back(lines.substr(from, end - from));
+    from = end == std::string::npos ? lines.size() : end + 1;
+  }
+  return dirs;
 }
 
 Result<const SigningKey*> Center::key() {
@@ -89,13 +112,16 @@ Result<flow::Pipeline*> Center::pipeline() {
     NORA_TRY(auto* reg, registry());
     NORA_TRY(auto* cases_book, book());
     NORA_TRY(const auto* prefixes, routes());
-    NORA_TRY(auto known, flow::Knowledge::load(knowledge_dirs()));
+    NORA_TRY(const auto dirs, rules_in_force());
+    NORA_TRY(auto known, flow::Knowledge::load(dirs));
     NORA_TRY(auto* site, onsite());
     flow::PipelineOptions options;
     options.onsite = site;
     options.store = store_url();
     options.reverse_name = reverse_names(dir() / "rdns.tsv");
-    pipeline_ = std::make_unique<flow::Pipeline>(env_, *reg, *cases_book, *prefixes, std::move(known), std::move(options));
+    auto made = std::make_unique<flow::Pipeline>(env_, *reg, *cases_book, *prefixes, std::move(known), std::move(options));
+    NORA_TRY([[maybe_unused]] const auto done, made->catch_up_wholly());
+    pipeline_ = std::move(made);
   }
   return pipeline_.get();
 }
@@ -103,7 +129,8 @@ Result<flow::Naming> Center::naming() {
   NORA_TRY(auto* reg, registry());
   NORA_TRY(auto* way, pipeline());
   NORA_TRY(auto* log, audit());
-  return flow::Naming(env_, *reg, *way, knowledge_dirs(), log);
+  NORA_TRY(auto dirs, rules_in_force());
+  return flow::Naming(env_, *reg, *way, std::move(dirs), log);
 }
 
 std::function<std::string(Ip)> Center::reverse_names(const fs::path& file) {

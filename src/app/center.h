@@ -31,6 +31,9 @@ class Center {
   std::string onsite_url() const;
   std::filesystem::path audit_dir() const;
   flow::KnowledgeDirs knowledge_dirs() const;
+  // With the further rule folders that the center's server reads (`nora serve --rules`): one center, one set of rules.
+  Result<flow::KnowledgeDirs> rules_in_force();
+  static Status keep_rule_folders(registry::Registry& registry, const std::vector<std::string>& folders);
   Result<const SigningKey*> key();
   Result<const cases::Routes*> routes();
   Result<const cases::Codes*> codes();
@@ -39,6 +42,7 @@ class Center {
   Result<cases::CaseBook*> book();
   Result<cases::OnSite*> onsite();
   Result<cases::ListMaker> list_maker();
+  // Of the rules in force. Where the history stopped with others it is brought to these first: what a command says of it is said by one set of rules.
   Result<flow::Pipeline*> pipeline();
   Result<flow::Naming> naming();
   // Reverse names from rdns.tsv ("address<TAB>name" a line), for the owner finder: somebody looked them up; Nora asks no resolver.

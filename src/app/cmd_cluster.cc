@@ -1,4 +1,4 @@
-// `nora cluster list|show|name|undo|label|rates|calibrate`: devices that no rule names, their naming by two persons, and how right names are.
+// `nora cluster list|show|name|undo|rebuild|label|rates|calibrate`: devices that no rule names, their naming by two persons, and how right names are.
 // flow/naming, flow/rates and flow/calibrate do the work.
 #include <fmt/format.h>
 
@@ -119,6 +119,15 @@ Result<int> undo(const Options& o, Run& run) {
   return 0;
 }
 
+Result<int> rebuild(const Options& o, Run& run) {
+  Center center(o.center, run.env);
+  NORA_TRY(auto* pipeline, center.pipeline());
+  NORA_TRY(const auto r, pipeline->rebuild_clusters());
+  if (run.json) print({{"devices", r.devices}, {"moved", r.moved}, {"clusters", r.clusters}, {"faceless", r.faceless}, {"replies", r.replies}, {"faces", identify::face_version()}});
+  else fmt::print("{} devices without a name in {} clusters ({} show nothing to hold on to); {} have another cluster now\n", r.devices, r.clusters, r.faceless, r.moved);
+  return 0;
+}
+
 Result<int> label(const Options& o, Run& run) {
   Center center(o.center, run.env);
   NORA_TRY(auto* registry, center.registry());
@@ -230,6 +239,8 @@ void add_cluster(CLI::App& root, Run& run) {
   auto* u = verb("undo", "take a name back; everything is identified again without it", undo);
   u->add_option("cluster", o->key, "cluster key")->required();
   u->add_option("--by", o->by, "who takes it back")->required();
+  auto* b = verb("rebuild", "make the clusters anew from what is stored: every device without a name, in one pass", rebuild);
+  b->footer("Needed only when keys are doubted: a program that knows other faces does it by itself.\n--json: {devices, moved, clusters, faceless, replies, faces}; faces: version of the faces");
   auto* t = verb("label", "say what a device is, from its evidence or in front of it: the measure for the names that Nora gives", label);
   t->add_option("device", o->device, "device id")->required();
   t->add_option("--vendor", o->vendor, "maker");

@@ -171,7 +171,10 @@ Result<int> serve(Env env, bool json, const Options& o) {
   auto current = [&knowledge] { return knowledge.get(); };
 
   // The schema first, once, before several connections open.
-  { NORA_TRY(auto registry, registry::Registry::open(store)); }
+  {
+    NORA_TRY(auto registry, registry::Registry::open(store));
+    NORA_CHECK(Center::keep_rule_folders(registry, o.rules));
+  }
   desk::StorePool pool([&store] { return store::Db::open(store); });
   desk::DeskUsers users(pool);
   NORA_CHECK(users.migrate());

@@ -12,7 +12,7 @@ namespace nora::desk {
 class Naming {
  public:
   virtual ~Naming() = default;
-  // The rules that the name would become; nothing is changed. Errors as identify::plan_name.
+  // The rules that the name would become; nothing is changed. Errors as identify::NamePlan.
   virtual Result<std::vector<identify::NamedRule>> preview(const identify::Naming& naming) = 0;
   // Keeps the proposal; nothing is renamed before a second person accepts it.
   virtual Status propose(const identify::Naming& naming) = 0;

@@ -45,7 +45,7 @@ Result<std::map<std::string, identify::Tally, std::less<>>> Pipeline::tallies() 
   NORA_TRY(const auto said, labels(p.registry));
   for (const auto& l : said) {
     std::map<std::string, Answer> answers;  // one device is one trial of a rule, however many ports repeat it; wrong once is wrong
-    NORA_CHECK(p.each_reply(l.device, false, [&](const Service&, const Hash&, const Known& k) {
+    NORA_CHECK(p.each_reply(l.device, [&](const Hash&, const Known& k) {
       for (const auto& s : k.statements) {
         auto& a = answers.emplace(s.rule, Answer::silent).first->second;
         if (const auto now = judge(s, l); now == Answer::wrong || a == Answer::silent) a = now;

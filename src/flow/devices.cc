@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "flow/pipeline_parts.h"
+#include "flow/samples.h"
 #include "identify/words.h"
 
 namespace nora::flow {
@@ -20,14 +21,6 @@ bool same_family(Ip a, Ip b) { return a.is_v4() == b.is_v4(); }
 bool may_be_same(const registry::Identity& a, const registry::Identity& b) {
   if (!a.product_known() || !b.product_known()) return true;
   return identify::compatible(a.product.value, b.product.value) && identify::compatible(a.vendor.value, b.vendor.value);
-}
-
-identify::Sample sample_of(Id id, const registry::Identity& identity, const std::vector<Current>& current) {
-  identify::Sample s;
-  s.device = id;
-  s.identity = identity;
-  for (const auto& c : current) s.replies.push_back({{c.seen.where.port, c.seen.where.proto}, c.reply->protocol, c.reply->keys});
-  return s;
 }
 
 std::set<std::pair<Service, Hash>> answers(const std::vector<Current>& current) {
@@ -220,7 +213,7 @@ Result<std::vector<PlacedDevice>> Pipeline::Parts::place(const AddressView& v) {
     placed.fresh = !match;
     const bool better = placed.fresh || rules_changed || f.identity.product.confidence >= d.identity.product.confidence || !d.identity.product_known();
     if (better) d.identity = f.identity;
-    d.cluster = identify::cluster_key(sample_of(d.id, d.identity, placed.current));
+    if (d.identity.product_known()) d.cluster.clear();
     Instant first = placed.current.front().seen.where.at, last = first;
     for (const auto& c : placed.current) {
       first = std::min(first, c.seen.where.at);
@@ -246,6 +239,16 @@ Result<std::vector<PlacedDevice>> Pipeline::Parts::place(const AddressView& v) {
       for (const auto& old : ends_here)
         if (old.device == d.id && old.port == e.port && old.proto == e.proto && e.to - old.to <= v.window && e.to >= old.from) { e.from = old.from; break; }
       NORA_CHECK(registry.put_endpoint(e));
+    }
+    // 4. Without a name: by what it shows at all of its places.
+    if (!d.identity.product_known()) {
+      std::string key;
+      NORA_CHECK(read_samples(registry, {&d.id, 1}, [&](const identify::Sample& sample) -> Status {
+        key = identify::cluster_key(sample);
+        return {};
+      }));
+      if (key != d.cluster) NORA_CHECK(registry.set_cluster(d.id, key));
+      d.cluster = std::move(key);
     }
     out.push_back(std::move(placed));
   }

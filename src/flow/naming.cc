@@ -7,6 +7,10 @@
 #include <tuple>
 
 #include "base/escape.h"
+#include "flow/samples.h"
+#include "flow/side_by_side.h"
+#include "identify/name_plan.h"
+#include "registry/reply_scan.h"
 
 namespace nora::flow {
 namespace {
@@ -22,6 +26,56 @@ Result<std::vector<Proposal>> read(store::Db& db, std::string_view tail, const s
     out.push_back(std::move(p));
   }
   return out;
+}
+
+constexpr std::size_t timed_values = 2000, timed_bytes = 1u << 20;  // of a key, to measure what a pattern costs
+
+// What one reader of the distinct replies found.
+struct ReadPart {
+  std::vector<Hash> taken;                            // by any candidate: 32 bytes each
+  std::vector<std::size_t> decoys;                    // by candidate: replies that show its key and are left alone
+  std::vector<std::vector<std::string>> values;       // by candidate: some values of its key; of part 0 only
+  std::vector<std::size_t> bytes;
+};
+
+Status read_part(store::Db& db, int part, int parts, const identify::NamePlan& plan, ReadPart& out) {
+  const auto& candidates = plan.candidates();
+  out.decoys.resize(candidates.size());
+  out.values.resize(candidates.size());
+  out.bytes.resize(candidates.size());
+  identify::Scratch scratch;
+  std::vector<identify::Slice> slices;
+  return registry::scan_replies(db, part, parts, [&](const registry::StoredKeys& reply) -> Status {
+    identify::NamePlan::Taken taken;
+    auto keys = reply.keys;
+    for (std::string_view key, value; keys.next(key, value);) {
+      plan.ask(key, value, scratch, slices, taken);
+      for (std::size_t i = 0; part == 0 && i < candidates.size(); ++i) {
+        if (candidates[i].key != key || out.values[i].size() == timed_values || out.bytes[i] + value.size() > timed_bytes) continue;
+        out.values[i].emplace_back(value);
+        out.bytes[i] += value.size();
+      }
+    }
+    if (taken.takes != 0) out.taken.push_back(reply.hash);
+    for (std::size_t i = 0; i < candidates.size(); ++i) out.decoys[i] += taken.leaves() >> i & 1u;
+    return {};
+  });
+}
+
+// Devices outside the cluster where one of these replies was said while they stood there.
+Status devices_of(store::Db& db, std::span<const Hash> replies, std::string_view but_cluster, std::vector<registry::Id>& out) {
+  constexpr std::size_t at_once = 500;
+  for (std::size_t from = 0; from < replies.size(); from += at_once) {
+    const auto some = replies.subspan(from, std::min(at_once, replies.size() - from));
+    store::Params params(some.begin(), some.end());
+    params.emplace_back(but_cluster);
+    NORA_TRY(const auto rows, db.query("SELECT DISTINCT e.device FROM observation o JOIN device_endpoint e ON e.ip = o.ip AND e.port = o.port AND e.proto = o.proto AND "
+                                       "e.from_at <= o.at AND e.to_at >= o.at JOIN device d ON d.id = e.device WHERE o.reply_hash IN (" +
+                                           store::places(some.size()) + ") AND d.cluster <> ? AND d.merged_into = 0",
+                                       params));
+    for (const auto& r : rows) out.push_back(r[0].integer());
+  }
+  return {};
 }
 
 }  // namespace
@@ -57,38 +111,56 @@ Result<std::vector<Queued>> Naming::queue(std::size_t min_members, std::string_v
     NORA_TRY(const auto ids, db.query("SELECT id FROM device WHERE cluster = ? AND merged_into = 0 ORDER BY id LIMIT ?", {q.cluster.key, static_cast<std::int64_t>(max_listed_members)}));
     std::vector<identify::Sample> some;
     std::vector<registry::Id> members;
-    for (const auto& r : ids) {
-      members.push_back(r[0].integer());
-      if (some.size() == queue_members) continue;
-      NORA_TRY(const auto device, registry_.device(members.back()));
-      if (!device) continue;
-      NORA_TRY(auto sample, pipeline_.sample(*device));
-      some.push_back(std::move(sample));
-    }
+    for (const auto& r : ids) members.push_back(r[0].integer());
+    NORA_CHECK(read_samples(registry_, std::span(members).first(std::min(queue_members, members.size())), [&](const identify::Sample& sample) -> Status {
+      some.push_back(sample);
+      return {};
+    }));
     for (auto& c : identify::clusters(some, 1)) if (c.key == q.cluster.key) q.cluster = std::move(c);
     q.cluster.members = std::move(members);
   }
   return out;
 }
 
+// Nothing holds a device: the members stream by twice (what they share, then whether the patterns made of it take them all), the distinct replies once,
+// on several connections; only the devices that show a reply which is taken are looked at.
 Result<std::vector<identify::NamedRule>> Naming::preview(const identify::Naming& naming) {
-  constexpr std::size_t timed_values = 2000;
-  NORA_TRY(const auto samples, pipeline_.samples());
-  NORA_TRY(auto rules, identify::plan_name(naming, samples, pipeline_.knowledge().rules));
+  NORA_TRY(auto plan, identify::NamePlan::begin(naming, pipeline_.knowledge().rules));
+  NORA_CHECK(read_members(registry_, naming.cluster, [&](const identify::Sample& sample) -> Status {
+    plan.member(sample);
+    return {};
+  }));
+  NORA_CHECK(plan.patterns());
   identify::Scratch scratch;
-  std::vector<identify::Slice> slices;
-  for (auto& rule : rules) {
-    const auto pattern = identify::Pattern::compile(rule.pattern, "");
-    if (!pattern) continue;
-    std::size_t values = 0;
-    const auto start = env_.clock.monotonic();
-    for (const auto& s : samples)
-      for (const auto& reply : s.replies)
-        for (const auto& kv : reply.keys)
-          if (kv.key == rule.key && values < timed_values) { pattern->match(kv.value, identify::Pattern::Mode::bytes, scratch, slices); ++values; }
-    if (values > 0) rule.cost_ns = (env_.clock.monotonic() - start).us * 1000 / static_cast<std::int64_t>(values);
+  NORA_CHECK(read_members(registry_, naming.cluster, [&](const identify::Sample& sample) -> Status {
+    plan.member_again(plan.ask(sample, scratch).takes);
+    return {};
+  }));
+  const auto& url = pipeline_.options().store;
+  std::vector<ReadPart> parts(static_cast<std::size_t>(parts_of(url)));
+  if (std::any_of(plan.candidates().begin(), plan.candidates().end(), [](const auto& c) { return c.compiled && !c.dropped; }))
+    NORA_CHECK(side_by_side(registry_.db(), url, [&](store::Db& db, int part) { return read_part(db, part, static_cast<int>(parts.size()), plan, parts[static_cast<std::size_t>(part)]); }));
+  std::vector<registry::Id> others;
+  for (const auto& part : parts) {
+    for (std::size_t i = 0; i < part.decoys.size(); ++i) plan.candidates()[i].decoys += part.decoys[i];
+    NORA_CHECK(devices_of(registry_.db(), part.taken, naming.cluster, others));
   }
-  return rules;
+  std::sort(others.begin(), others.end());
+  others.erase(std::unique(others.begin(), others.end()), others.end());
+  NORA_CHECK(read_samples(registry_, others, [&](const identify::Sample& sample) -> Status {
+    if (const auto takes = plan.ask(sample, scratch).takes; takes != 0) plan.other(sample.device, sample.identity, takes);
+    return {};
+  }));
+  std::vector<identify::Slice> slices;
+  for (std::size_t i = 0; i < plan.candidates().size(); ++i) {
+    auto& c = plan.candidates()[i];
+    const auto& values = parts[0].values[i];
+    if (!c.compiled || values.empty()) continue;
+    const auto start = env_.clock.monotonic();
+    for (const auto& value : values) c.pattern.match(value, identify::Pattern::Mode::bytes, scratch, slices);
+    c.cost_ns = (env_.clock.monotonic() - start).us * 1000 / static_cast<std::int64_t>(values.size());
+  }
+  return plan.finish();
 }
 
 Result<registry::Id> Naming::propose(const identify::Naming& naming) {
@@ -112,14 +184,11 @@ Result<std::int64_t> Naming::accept(registry::Id id, std::string_view user) {
   if (p.accepted_at) return fail(Code::refused, fmt::format("proposal {} was accepted by {} already", id, p.accepted_by));
   if (p.proposed_by == user) return fail(Code::refused, "the person who proposed a name cannot accept it", "Ask a second person");
   identify::Naming naming{p.cluster, p.vendor, p.product, p.type, p.proposed_by, std::string(user), env_.clock.now()};
-  NORA_TRY(const auto samples, pipeline_.samples());
-  std::vector<registry::Id> members;
-  for (const auto& s : samples)
-    if (identify::cluster_key(s) == p.cluster) members.push_back(s.device);
+  NORA_TRY(const auto rules, preview(naming));
   if (audit_)
     NORA_CHECK(audit_->append("cluster_name", json::Object{{"cluster", p.cluster}, {"vendor", p.vendor}, {"product", p.product}, {"type", p.type},
                                                            {"proposed_by", p.proposed_by}, {"accepted_by", naming.accepted_by}}));
-  NORA_TRY(const auto rules, identify::name_cluster(naming, samples, pipeline_.knowledge().rules, dirs_.operator_rules));
+  NORA_CHECK(identify::write_name(rules, dirs_.operator_rules));
   std::string files;
   for (const auto& r : rules) files += (files.empty() ? "" : " ") + r.file;
   NORA_CHECK(db.write("UPDATE cluster_name SET accepted_by = ?, accepted_at = ?, rule_file = ? WHERE id = ?", {user, naming.at, files, id}));

@@ -4,6 +4,8 @@
 #include <tuple>
 
 #include "flow/pipeline_parts.h"
+#include "flow/recluster.h"
+#include "registry/history.h"
 
 namespace nora::flow {
 namespace {
@@ -33,10 +35,13 @@ void PipelineCounts::add(const PipelineCounts& o) {
 
 Pipeline::Pipeline(Env env, registry::Registry& registry, cases::CaseBook& book, const cases::Routes& routes, std::shared_ptr<const Knowledge> knowledge,
                    PipelineOptions options)
-    : parts_(new Parts{env, registry, book, routes, nullptr, std::move(options), nullptr, {}, false, {}, {}, {}, {}, {}}) {
+    : parts_(new Parts(env, registry, book, routes, std::move(options))) {
   use(std::move(knowledge));
 }
+Pipeline::Parts::Parts(Env env_, registry::Registry& registry_, cases::CaseBook& book_, const cases::Routes& routes_, PipelineOptions options_)
+    : env(env_), registry(registry_), book(book_), routes(routes_), options(std::move(options_)) {}
 Pipeline::~Pipeline() = default;
+Pipeline::Parts::~Parts() = default;
 
 void Pipeline::use(std::shared_ptr<const Knowledge> knowledge) {
   if (parts_->knowledge == knowledge) return;
@@ -44,8 +49,10 @@ void Pipeline::use(std::shared_ptr<const Knowledge> knowledge) {
   parts_->cache.clear();
   parts_->knowledge = std::move(knowledge);
   parts_->matcher = std::make_unique<identify::Matcher>(parts_->knowledge->rules, parts_->knowledge->prefilter.get());
+  parts_->noted = parts_->claimed = false;
 }
 const Knowledge& Pipeline::knowledge() const { return *parts_->knowledge; }
+const PipelineOptions& Pipeline::options() const { return parts_->options; }
 
 // The statements about one reply: from this process, from the table of earlier work, or by matching now. A pure function of (reply, rules),
 // so the whole history is identified again by touching distinct replies only.
@@ -110,6 +117,7 @@ Status Pipeline::Parts::assess(Ip ip) {
   if (cache.size() > max_cached_replies / 2) cache.clear();  // no view may point into it when it is full
   NORA_TRY(const auto v, view(ip));
   ++counts.addresses;
+  NORA_CHECK(queue_if_outdated(ip));
   if (v.set_apart) return {};  // what answers there speaks for nobody; what is known of earlier devices stays as it is
   std::vector<PlacedDevice> devices;
   if (v.said_something) { NORA_TRY(devices, place(v)); }
@@ -120,21 +128,29 @@ Status Pipeline::Parts::assess(Ip ip) {
   return {};
 }
 
-namespace {
-
-// One address is one transaction; the table lock (PostgreSQL) or the write lock (SQLite) puts all pipelines of a store in a row.
-Status in_turn(registry::Registry& registry, const std::function<Status()>& work) {
+Status Pipeline::Parts::in_turn(const std::function<Status()>& work) {
   return registry.db().transaction([&]() -> Status {
     if (registry.db().is_postgres()) NORA_CHECK(registry.db().write("LOCK TABLE device IN SHARE ROW EXCLUSIVE MODE"));
     return work();
   });
 }
 
-}  // namespace
+// Under other rules: a name may go as well as come.
+Status Pipeline::Parts::assess_again(Ip ip, bool only_queued) {
+  rules_changed = true;
+  const auto done = in_turn([&]() -> Status {
+    NORA_TRY(const auto queued, registry::take_address(registry.db(), ip));
+    if (only_queued && !queued) return {};
+    return assess(ip);
+  });
+  rules_changed = false;
+  return done;
+}
 
 Result<PipelineCounts> Pipeline::process_new() {
   auto& p = *parts_;
   p.counts = {};
+  if (!p.noted) NORA_CHECK(p.in_turn([&] { return p.note_history(); }));
   NORA_TRY(const auto seen_from, p.registry.progress(seen_mark));
   NORA_TRY(const auto fresh, p.registry.observations_after(seen_from, observations_per_round));
   NORA_TRY(const auto outcome_from, p.registry.progress(outcome_mark));
@@ -150,10 +166,10 @@ Result<PipelineCounts> Pipeline::process_new() {
     NORA_TRY(const auto findings, p.registry.findings_at(ip));
     if (std::any_of(findings.begin(), findings.end(), [](const auto& f) { return f.finding.state == "open"; })) addresses.insert(ip);
   }
-  for (Ip ip : addresses) NORA_CHECK(in_turn(p.registry, [&] { return p.assess(ip); }));
+  for (Ip ip : addresses) NORA_CHECK(p.in_turn([&] { return p.assess(ip); }));
   if (!fresh.empty()) NORA_CHECK(p.registry.set_progress(seen_mark, fresh.back().id));
   if (outcome_to != outcome_from) NORA_CHECK(p.registry.set_progress(outcome_mark, outcome_to));
-  NORA_CHECK(in_turn(p.registry, [&] { return p.join_sightings(); }));
+  NORA_CHECK(p.in_turn([&] { return p.join_sightings(); }));
   NORA_CHECK(tell_onsite());
   p.counts.more = fresh.size() == observations_per_round || outcomes.size() == observations_per_round;
   return p.counts;
@@ -162,7 +178,7 @@ Result<PipelineCounts> Pipeline::process_new() {
 Result<PipelineCounts> Pipeline::reassess(Ip ip) {
   auto& p = *parts_;
   p.counts = {};
-  NORA_CHECK(in_turn(p.registry, [&] { return p.assess(ip); }));
+  NORA_CHECK(p.in_turn([&] { return p.assess(ip); }));
   NORA_CHECK(tell_onsite());
   return p.counts;
 }
@@ -178,14 +194,7 @@ Result<PipelineCounts> Pipeline::reassess_all() {
 Result<PipelineCounts> Pipeline::reassess_these(const std::set<Ip>& addresses) {
   auto& p = *parts_;
   p.counts = {};
-  p.rules_changed = true;
-  Status done;
-  for (const Ip ip : addresses) {
-    done = in_turn(p.registry, [&] { return p.assess(ip); });
-    if (!done) break;
-  }
-  p.rules_changed = false;
-  NORA_CHECK(done);
+  for (const Ip ip : addresses) NORA_CHECK(p.assess_again(ip, false));
   NORA_CHECK(tell_onsite());
   return p.counts;
 }
@@ -196,43 +205,17 @@ Status Pipeline::tell_onsite() {
   return {};
 }
 
-Status Pipeline::Parts::each_reply(Id device, bool newest_place_only, const std::function<void(const Service&, const Hash&, const Known&)>& use) {
+Status Pipeline::Parts::each_reply(Id device, const std::function<void(const Hash&, const Known&)>& use) {
   NORA_TRY(const auto ends, registry.endpoints(device));
-  std::set<Service> done;
   for (const auto& e : ends) {
-    const Service service{e.port, e.proto};
-    if (!done.insert(service).second && newest_place_only) continue;
     NORA_TRY(const auto rows, registry.db().query("SELECT DISTINCT reply_hash FROM observation WHERE ip = ? AND port = ? AND proto = ? AND at >= ? AND at <= ?",
                                                   {e.ip, e.port.value, static_cast<int>(e.proto), e.from, e.to}));
     for (const auto& r : rows) {
       NORA_TRY(const auto* k, known(r[0].hash()));
-      use(service, r[0].hash(), *k);
+      use(r[0].hash(), *k);
     }
   }
   return {};
-}
-
-Result<identify::Sample> Pipeline::sample(const registry::Device& device) {
-  identify::Sample s;
-  s.device = device.id;
-  s.identity = device.identity;
-  NORA_CHECK(parts_->each_reply(device.id, true, [&](const Service& service, const Hash&, const Known& k) { s.replies.push_back({service, k.reply.protocol, k.reply.keys}); }));
-  return s;
-}
-
-Result<std::vector<identify::Sample>> Pipeline::samples() {
-  auto& p = *parts_;
-  std::vector<identify::Sample> out;
-  for (Id after = 0;;) {
-    NORA_TRY(auto page, p.registry.all_devices(after, 1000));
-    if (page.empty()) break;
-    for (const auto& d : page) {
-      after = d.id;
-      NORA_TRY(auto s, sample(d));
-      out.push_back(std::move(s));
-    }
-  }
-  return out;
 }
 
 }  // namespace nora::flow

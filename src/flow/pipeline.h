@@ -41,9 +41,18 @@ struct PipelineOptions {
 struct PipelineCounts {
   std::int64_t addresses = 0, devices_new = 0, findings_new = 0, findings_seen = 0, findings_fixed = 0, findings_reopened = 0,
                findings_withdrawn = 0, cases_new = 0, cases_fixed = 0, sightings_joined = 0;
-  std::int64_t replies_seen = 0, replies_again = 0;  // change_rules: distinct replies looked at, and identified again
-  bool more = false;  // process_new: the round was full, call again
+  std::int64_t replies_seen = 0, replies_again = 0;  // other rules: distinct replies looked at, and those with another answer
+  bool more = false;  // process_new, catch_up: the round was full, call again
   void add(const PipelineCounts& other);
+};
+
+// What a clustering of all devices without a name found.
+struct ClusterCounts {
+  std::int64_t devices = 0;      // without a name
+  std::int64_t moved = 0;        // have another key now
+  std::int64_t clusters = 0;     // keys
+  std::int64_t faceless = 0;     // nothing to hold on to: no key
+  std::int64_t replies = 0;      // distinct replies read
 };
 
 class Pipeline {
@@ -55,15 +64,20 @@ class Pipeline {
   // What came since the last call: observations, outcomes, sightings. Bounded per call; call again while `more`.
   Result<PipelineCounts> process_new();
   Result<PipelineCounts> reassess(Ip ip);          // one address, now (after a self-check)
-  Result<PipelineCounts> reassess_all();           // every address with a device (other exposure rules)
+  Result<PipelineCounts> reassess_all();           // every address with a device
   // Other rules, visible in the registry when this returns: only replies that a changed rule matches are identified again, and only their
   // addresses thought through anew.
   Result<PipelineCounts> change_rules(std::shared_ptr<const Knowledge> after);
+  // The history under the rules, exposure rules and faces of this program where it stopped with others: replies are identified again, addresses whose
+  // replies have another answer are thought through anew, devices without a name are clustered again. For about `at_most` (at least one step); call
+  // again while `more`. What is done is kept: another process goes on from there. The program that started last decides to what the history is brought.
+  Result<PipelineCounts> catch_up(Span at_most);
+  Result<PipelineCounts> catch_up_wholly();
+  // Every device without a name gets the key of what it shows, in one pass.
+  Result<ClusterCounts> rebuild_clusters();
   void use(std::shared_ptr<const Knowledge> knowledge);
   const Knowledge& knowledge() const;
-  // Every device with what its services said, for naming; and of some devices.
-  Result<std::vector<identify::Sample>> samples();
-  Result<identify::Sample> sample(const registry::Device& device);
+  const PipelineOptions& options() const;
   Result<Rates> rates();
   // By rule: of the labelled devices about which it spoke, how many it named right.
   Result<std::map<std::string, identify::Tally, std::less<>>> tallies();

@@ -47,7 +47,12 @@ struct Known {
   std::vector<identify::Statement> statements;
 };
 
+struct Recluster;   // recluster.cc
+
 struct Pipeline::Parts {
+  Parts(Env env_, registry::Registry& registry_, cases::CaseBook& book_, const cases::Routes& routes_, PipelineOptions options_);
+  ~Parts();
+
   Env env;
   registry::Registry& registry;
   cases::CaseBook& book;
@@ -59,6 +64,9 @@ struct Pipeline::Parts {
   std::unordered_map<std::string, Known> cache;
   bool rules_changed = false;
   PipelineCounts counts;
+  std::optional<Span> told_at;                            // history.cc: when its progress was last told
+  bool noted = false, claimed = false;                    // history.cc: this knowledge is the history's, or the history is being brought to it
+  std::unique_ptr<Recluster> recluster;                   // recluster.cc: the clustering that is going on
 
   std::string rules_version() const { return knowledge->version + "/" + knowledge->exposure_version; }
   cases::Why why(std::string evidence) const { return {cases::Actor::sensor, "flow", rules_version(), std::move(evidence), options.basis}; }
@@ -67,8 +75,23 @@ struct Pipeline::Parts {
   Status assess(Ip ip);                                   // the caller holds the transaction
   Result<const Known*> known(const Hash& hash);
   Result<AddressView> view(Ip ip);
-  // What was said at the places where the device stood, newest place first; what `use` gets is good until it returns.
-  Status each_reply(Id device, bool newest_place_only, const std::function<void(const Service&, const Hash&, const Known&)>& use);
+  // Everything that was said at the places where the device stood; what `use` gets is good until it returns.
+  Status each_reply(Id device, const std::function<void(const Hash&, const Known&)>& use);
+  // One address is one transaction; the table lock (PostgreSQL) or the write lock (SQLite) puts all pipelines of a store in a row.
+  Status in_turn(const std::function<Status()>& work);
+  Status assess_again(Ip ip, bool only_queued);
+  // history.cc
+  Status note_history();
+  Status claim_history();
+  Status claim(std::string_view name, std::string_view mine, std::string_view progress, bool may_move);
+  Result<bool> history_step();                            // false: nothing is left to do
+  Result<bool> replies_step();
+  Result<bool> exposures_step();
+  Result<bool> addresses_step();
+  Status queue_if_outdated(Ip ip);
+  Status tell_progress(std::string_view what, bool at_once);
+  // recluster.cc
+  Result<bool> clusters_step(ClusterCounts& counts);
   // devices.cc
   Result<std::vector<PlacedDevice>> place(const AddressView& view);
   Result<std::vector<registry::Device>> by_keys(const AddressView& view, const identify::FusedDevice& fused, std::vector<std::string>& keys, Instant seen);

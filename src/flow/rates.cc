@@ -52,7 +52,7 @@ Result<Rates> Pipeline::rates() {
       // What each key alone says of this device.
       std::map<std::string, Rate> shown;
       std::set<Hash> seen;
-      NORA_CHECK(p.each_reply(d.id, false, [&](const Service&, const Hash& hash, const Known& k) {
+      NORA_CHECK(p.each_reply(d.id, [&](const Hash& hash, const Known& k) {
         if (!seen.insert(hash).second) return;
         for (const auto& kv : k.reply.keys) if (!p.knowledge->rules.files_of(kv.key).empty()) shown[kv.key];
         for (const auto& s : k.statements) {

@@ -1,17 +1,14 @@
-// Pipeline::change_rules: other rules over the whole history. Only distinct replies that a changed rule matches are identified again; the
-// others keep their answer. Reading is done by several threads, each on its own connection; writing by the caller's.
+// Pipeline::change_rules: other rules over the whole history while a program runs. Only distinct replies that a changed rule matches are identified
+// again; the others keep their answer. Reading is done by several threads, each on its own connection; writing by the caller's.
 #include <atomic>
-#include <mutex>
-#include <thread>
 
 #include "flow/pipeline_parts.h"
+#include "flow/side_by_side.h"
 #include "identify/rule_diff.h"
-#include "registry/reply_scan.h"
+#include "registry/history.h"
 
 namespace nora::flow {
 namespace {
-
-constexpr int readers = 2;
 
 struct Again {
   Hash hash{};
@@ -22,16 +19,16 @@ struct Again {
 Status read_part(store::Db& db, int part, int parts, const identify::RuleDiff& diff, identify::Matcher& matcher, std::vector<Again>& out, std::atomic<std::int64_t>& seen) {
   identify::Scratch scratch;
   std::vector<identify::Slice> slices;
-  return registry::scan_replies(db, part, parts, [&](const Hash& hash, registry::PackedKeys keys) -> Status {
+  return registry::scan_replies(db, part, parts, [&](const registry::StoredKeys& reply) -> Status {
     seen.fetch_add(1, std::memory_order_relaxed);
     std::string_view key, value;
     bool touched = false;
-    for (auto walk = keys; !touched && walk.next(key, value);)
+    for (auto walk = reply.keys; !touched && walk.next(key, value);)
       if (const auto* changed = identify::changed(diff, key)) touched = may_differ(*changed, value, scratch, slices);
     if (!touched) return {};
     std::vector<registry::KeyValue> all;
-    while (keys.next(key, value)) all.push_back({std::string(key), std::string(value)});
-    out.push_back({hash, identify::statements_of(matcher, all)});
+    for (auto walk = reply.keys; walk.next(key, value);) all.push_back({std::string(key), std::string(value)});
+    out.push_back({reply.hash, identify::statements_of(matcher, all)});
     return {};
   });
 }
@@ -42,30 +39,18 @@ Result<PipelineCounts> Pipeline::change_rules(std::shared_ptr<const Knowledge> a
   auto& p = *parts_;
   const auto before = p.knowledge;
   if (before->exposure_version != after->exposure_version) {
-    // Other exposure rules may mean something else for any device.
+    // Other exposure rules may mean something else for any device: the way of a program that starts with other rules.
     use(std::move(after));
-    return reassess_all();
+    return catch_up_wholly();
   }
   const auto diff = identify::diff(before->rules, after->rules);
-  std::vector<std::vector<Again>> parts(p.options.store.empty() ? 1 : readers);
-  std::vector<Status> done(parts.size());
+  std::vector<std::vector<Again>> parts(static_cast<std::size_t>(parts_of(p.options.store)));
   std::atomic<std::int64_t> seen{0};
-  const int count = static_cast<int>(parts.size());
-  if (!diff.empty()) {
-    std::vector<std::jthread> others;
-    for (int i = 1; i < count; ++i) {
-      others.emplace_back([&, i] {
-        done[static_cast<std::size_t>(i)] = [&]() -> Status {
-          NORA_TRY(auto db, store::Db::open(p.options.store));
-          identify::Matcher matcher(after->rules, after->prefilter.get());
-          return read_part(*db, i, count, diff, matcher, parts[static_cast<std::size_t>(i)], seen);
-        }();
-      });
-    }
-    identify::Matcher matcher(after->rules, after->prefilter.get());
-    done[0] = read_part(p.registry.db(), 0, count, diff, matcher, parts[0], seen);
-  }
-  for (auto& status : done) NORA_CHECK(status);
+  if (!diff.empty())
+    NORA_CHECK(side_by_side(p.registry.db(), p.options.store, [&](store::Db& db, int part) {
+      identify::Matcher matcher(after->rules, after->prefilter.get());
+      return read_part(db, part, static_cast<int>(parts.size()), diff, matcher, parts[static_cast<std::size_t>(part)], seen);
+    }));
 
   std::set<Ip> addresses;
   std::int64_t again = 0;
@@ -83,6 +68,8 @@ Result<PipelineCounts> Pipeline::change_rules(std::shared_ptr<const Knowledge> a
         for (const auto& r : rows) addresses.insert(r[0].ip());
       }
     }
+    // Whoever is stopped between here and the end leaves word of what is left.
+    for (const Ip ip : addresses) NORA_CHECK(registry::queue_address(p.registry.db(), ip));
     return {};
   }));
   use(std::move(after));

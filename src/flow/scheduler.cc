@@ -109,6 +109,10 @@ Result<PipelineCounts> Scheduler::work(SchedulerParts& parts, const SchedulerOpt
     if (again.addresses > 0) NORA_CHECK(registry.set_progress(judged_device_mark, 0));  // other names: other vulnerabilities
     all.add(again);
   }
+  // What stopped with other rules, here or in another program; a part of it, so that the other duties get their turn.
+  NORA_TRY(const auto history, pipeline.catch_up(options.history_at_once));
+  if (history.addresses > 0) NORA_CHECK(registry.set_progress(judged_device_mark, 0));
+  all.add(history);
   for (int i = 0; i < rounds_at_once; ++i) {
     NORA_TRY(const auto fresh, pipeline.process_new());
     all.add(fresh);
@@ -118,7 +122,7 @@ Result<PipelineCounts> Scheduler::work(SchedulerParts& parts, const SchedulerOpt
   if (!all.more) {  // everything that came in is thought through
     NORA_CHECK(snapshots(registry, now));
     NORA_CHECK(close_old(book, now));
-    NORA_CHECK(judge_vulnerabilities(parts, registry, *knowledge, now));
+    if (!history.more) NORA_CHECK(judge_vulnerabilities(parts, registry, *knowledge, now));
   }
   NORA_TRY([[maybe_unused]] const auto forgotten, registry::Jobs(registry.db()).forget_check_addresses(now - check_address_kept));
   return all;

@@ -1,5 +1,6 @@
 // Scheduler: the loop of `nora serve`: takes what came in through the pipeline, asks for second looks (a finding seen once, an owner who says
-// "fixed"), keeps the numbers of finished surveys, forgets the addresses of old self-checks. One thread of its own; work() is one round (tests).
+// "fixed"), brings a history that stopped with other rules to those of today, keeps the numbers of finished surveys, forgets the addresses of old
+// self-checks. One thread of its own; work() is one round (tests).
 #pragma once
 
 #include <atomic>
@@ -18,6 +19,7 @@ struct SchedulerOptions {
   Span period = Span::ms(500);
   int second_looks_at_once = 8;             // verify jobs waiting at a time
   Span second_look_after = Span::seconds(1);
+  Span history_at_once = Span::seconds(1);  // of a round, for a history that stopped with other rules
 };
 
 struct SchedulerParts {

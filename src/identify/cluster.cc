@@ -1,5 +1,7 @@
 #include "identify/cluster.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 #include <cctype>
@@ -22,7 +24,7 @@ bool is_hex_run(std::string_view w) {
 std::map<std::string, std::string> features_of(const Sample& sample) {
   std::vector<const Sample::Reply*> order;
   for (const auto& reply : sample.replies) order.push_back(&reply);
-  std::sort(order.begin(), order.end(), [](auto* a, auto* b) { return std::tie(a->where, a->protocol) < std::tie(b->where, b->protocol); });
+  std::stable_sort(order.begin(), order.end(), [](auto* a, auto* b) { return std::tie(a->where, a->protocol) < std::tie(b->where, b->protocol); });
   std::map<std::string, std::string> out;
   for (const auto* reply : order) {
     auto keys = reply->keys;
@@ -114,6 +116,23 @@ std::string face_text(std::string_view feature, std::string_view value) {
 
 std::string face_key(std::string_view face, std::string_view text) {
   return "c-" + to_hex(sha256(as_bytes(std::string(face) + "\n" + std::string(text)))).substr(0, 10);
+}
+
+const std::string& face_version() {
+  static const std::string version = [] {
+    std::string text;
+    for (const auto& face : faces()) {
+      text += face.name;
+      for (const auto feature : face.features) text += " " + std::string(feature);
+      text += "\n";
+    }
+    return fmt::format("{}-{}", masking_version, to_hex(sha256(as_bytes(text))).substr(0, 12));
+  }();
+  return version;
+}
+
+bool is_cluster_key(std::string_view key) {
+  return key.size() == 12 && key.starts_with("c-") && key.substr(2).find_first_not_of("0123456789abcdef") == std::string_view::npos;
 }
 
 std::string cluster_key(const Sample& sample) {

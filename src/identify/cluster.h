@@ -1,5 +1,5 @@
-// Devices that no rule names, grouped by the face they share, and the naming of a group: one label becomes one rule file.
-// Used by flow and the cluster commands and pages. clusters() is pure; name_cluster() writes only below the operator's rules directory.
+// Devices that no rule names, grouped by the face they share, and the naming of a group: one label becomes one rule file (name_plan.h).
+// Used by flow and the cluster commands and pages. clusters() is pure; write_name() writes only below the operator's rules directory.
 // Limits: max_feature_bytes of a value are looked at, max_rule_examples members become examples.
 #pragma once
 
@@ -24,7 +24,7 @@ struct Sample {
   registry::Id device = 0;
   registry::Identity identity;
   struct Reply { Service where; std::string protocol; std::vector<registry::KeyValue> keys; };
-  std::vector<Reply> replies;
+  std::vector<Reply> replies;   // of one service and protocol the first speaks before the others: newest first
 };
 
 // Text with all that differs between copies of a product masked: numbers, long hex strings; case and blanks made equal.
@@ -33,6 +33,12 @@ std::string masked(std::string_view text);
 // Stable name of the face, "c-" and 10 hex digits; the same for every copy, whatever else is known. Empty when the product is known or when
 // there is nothing to hold on to (open port that says nothing).
 std::string cluster_key(const Sample& sample);
+// Which faces there are, and how a face becomes a key. A registry whose devices were clustered by another one is clustered again.
+inline constexpr int masking_version = 1;   // raise it when masked() or face_text() gives other texts
+const std::string& face_version();          // masking_version and a digest of the faces
+
+// Is this text a key that cluster_key() could have made?
+bool is_cluster_key(std::string_view key);
 
 struct Cluster {
   std::string key;
@@ -56,16 +62,12 @@ struct NamedRule {
   std::string xml;
   std::vector<registry::Id> also;  // devices outside the cluster without a name that this rule would name too
   std::size_t matches = 0;         // members that it matches: all of them
-  std::size_t decoys = 0;          // texts that it left alone: values of other devices, examples and nora:not of rules of the key
+  std::size_t decoys = 0;          // texts that it left alone: distinct replies with such a value, examples and nora:not of rules of the key
   std::int64_t cost_ns = 0;        // per value, measured by whoever has a clock; 0: not measured
 };
-// The preview: rules that match every member and no device that already has another name. `samples` is every device known.
-// Errors: not_found (no such cluster), usage (no product, same person twice), refused (no feature tells these devices from named ones).
-Result<std::vector<NamedRule>> plan_name(const Naming& naming, std::span<const Sample> samples, const RuleSet& rules);
-// plan_name(), then writes the files. Afterwards load the rules again and identify everything again.
-Result<std::vector<NamedRule>> name_cluster(const Naming& naming, std::span<const Sample> samples, const RuleSet& rules,
-                                            const std::filesystem::path& operator_rules);
-// Undo: removes the files that name_cluster() wrote for this cluster. Returns how many.
+// Writes the files of the rules that a NamePlan made. Afterwards load the rules again and identify everything again.
+Status write_name(const std::vector<NamedRule>& rules, const std::filesystem::path& operator_rules);
+// Undo: removes the files that write_name() wrote for this cluster. Returns how many.
 Result<int> unname_cluster(std::string_view cluster, const std::filesystem::path& operator_rules);
 
 }  // namespace nora::identify

@@ -39,12 +39,13 @@ std::uint32_t Clusterer::intern(std::string text) {
 void Clusterer::feature(std::string_view key, std::string_view value) {
   const auto at = numbers().find(key);
   if (at == numbers().end() || value.empty()) return;
-  if (std::any_of(open_.begin(), open_.end(), [&](const Value& v) { return v.feature == at->second; })) return;  // the first value speaks
-  open_.push_back({at->second, intern(face_text(key, value.substr(0, max_feature_bytes)))});
+  const auto shown = std::find_if(open_.begin(), open_.end(), [&](const Open& o) { return o.feature == at->second; });
+  if (shown == open_.end()) open_.push_back({at->second, key, value});
+  else if (value < shown->value) shown->value = value;  // the first value in the order of values speaks
 }
 
 std::uint32_t Clusterer::end_reply() {
-  values_.insert(values_.end(), open_.begin(), open_.end());
+  for (const auto& o : open_) values_.push_back({o.feature, intern(face_text(o.key, o.value.substr(0, max_feature_bytes)))});
   starts_.push_back(static_cast<std::uint32_t>(values_.size()));
   return static_cast<std::uint32_t>(starts_.size() - 2);
 }

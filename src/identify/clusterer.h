@@ -1,5 +1,5 @@
 // Clusters of very many devices in one pass: distinct replies are reduced to numbers once, devices stream by. The keys are cluster_key()'s.
-// Used by the benchmark; the registry keeps each device's key up to date by itself. One thread.
+// Used by flow/recluster for all devices of a registry; a device that is seen gets its key by itself. One thread.
 // Memory: 8 bytes per feature of a distinct reply, one copy of each distinct masked text, one entry per cluster.
 #pragma once
 
@@ -15,7 +15,7 @@ namespace nora::identify {
 
 class Clusterer {
  public:
-  // The keys of one distinct reply, in the order of (key, value); returns its number. Call begin_reply, feature…, end_reply.
+  // The keys of one distinct reply, in any order; they must live until end_reply(), which returns its number.
   void begin_reply() { open_.clear(); }
   void feature(std::string_view key, std::string_view value);
   std::uint32_t end_reply();
@@ -30,6 +30,7 @@ class Clusterer {
   };
   // Largest first, then by key.
   std::vector<Group> finish();
+  std::size_t group_count() const { return groups_.size(); }   // of the devices that were ended
   // The key of the device whose observations came last; empty: nothing to hold on to.
   const std::string& key_of_device();
 
@@ -42,7 +43,8 @@ class Clusterer {
   std::vector<const std::string*> text_of_;
   std::vector<Value> values_;
   std::vector<std::uint32_t> starts_{0};
-  std::vector<Value> open_;
+  struct Open { std::uint32_t feature = 0; std::string_view key, value; };
+  std::vector<Open> open_;
   registry::Id device_ = 0;
   std::vector<std::uint32_t> now_;                              // by feature: text + 1 of the device under work
   std::unordered_map<std::string, std::uint32_t> group_of_;     // by face and texts, packed

@@ -7,6 +7,7 @@
 #include "base/files.h"
 #include "identify/check.h"
 #include "identify/testdata/faces.h"
+#include "identify/testdata/plan_over.h"
 
 namespace nora::identify {
 namespace {
@@ -120,8 +121,9 @@ TEST(Faces, NamingTheClusterIdentifiesAllMembersAtOnce) {
   const auto samples = samples_of(shipped(), faces);
   const auto key = clusters(samples).at(0).key;
   const auto dir = fresh_dir("naming");
-  const auto made = name_cluster(naming_for(key), samples, shipped(), dir);
+  const auto made = testing::plan_over(naming_for(key), samples, shipped());
   ASSERT_TRUE(made) << made.error().text();
+  ASSERT_TRUE(write_name(*made, dir));
   ASSERT_FALSE(made->empty());
   EXPECT_EQ(made->at(0).key, "html_title");
 
@@ -156,14 +158,14 @@ TEST(Faces, NamingNeedsTwoPersonsAndARealCluster) {
   const auto samples = samples_of(shipped(), testing::load_faces());
   auto naming = naming_for(clusters(samples).at(0).key);
   naming.accepted_by = naming.proposed_by;
-  EXPECT_EQ(plan_name(naming, samples, shipped()).error().code, Code::usage);
+  EXPECT_EQ(testing::plan_over(naming, samples, shipped()).error().code, Code::usage);
   naming = naming_for("c-0123456789");
-  EXPECT_EQ(plan_name(naming, samples, shipped()).error().code, Code::not_found);
+  EXPECT_EQ(testing::plan_over(naming, samples, shipped()).error().code, Code::not_found);
   naming = naming_for("../../etc/x");
-  EXPECT_EQ(plan_name(naming, samples, shipped()).error().code, Code::usage);
+  EXPECT_EQ(testing::plan_over(naming, samples, shipped()).error().code, Code::usage);
   naming = naming_for(clusters(samples).at(0).key);
   naming.product = "<script>";
-  EXPECT_EQ(plan_name(naming, samples, shipped()).error().code, Code::usage);
+  EXPECT_EQ(testing::plan_over(naming, samples, shipped()).error().code, Code::usage);
 }
 
 TEST(Faces, NamingRefusesWhatWouldHitNamedDevices) {
@@ -175,7 +177,7 @@ TEST(Faces, NamingRefusesWhatWouldHitNamedDevices) {
   other.vendor = {"Other Maker", 0.9, {}};
   other.product = {"OM-1", 0.9, {}};
   for (const auto& face : faces) if (face.device == "hk-unknown-1") samples.push_back(testing::sample_of(face, 99, other));
-  const auto refused = plan_name(naming_for(key), samples, shipped());
+  const auto refused = testing::plan_over(naming_for(key), samples, shipped());
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, Code::refused);
   EXPECT_NE(refused.error().what.find("OM-1"), std::string::npos);
@@ -184,7 +186,7 @@ TEST(Faces, NamingRefusesWhatWouldHitNamedDevices) {
 TEST(Faces, AGenericTitleAloneGivesNoRule) {
   std::vector<Sample> samples;
   for (int i = 1; i <= 3; ++i) samples.push_back({i, {}, {{{Port{80}, Proto::tcp}, "http", {{"html_title", "Login"}}}}});
-  const auto refused = plan_name(naming_for(clusters(samples).at(0).key), samples, shipped());
+  const auto refused = testing::plan_over(naming_for(clusters(samples).at(0).key), samples, shipped());
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, Code::refused);
 }
@@ -195,7 +197,7 @@ TEST(Faces, MembersThatDifferInNumbersGetOneLoosePattern) {
     samples.push_back({i, {}, {{{Port{80}, Proto::tcp}, "http", {{"html_title", "Gate (unit 10" + std::to_string(i) + ") 0a1b2c3d4e5" + std::to_string(i)}}}}});
   const auto found = clusters(samples);
   ASSERT_EQ(found.size(), 1u);
-  const auto plan = plan_name(naming_for(found[0].key), samples, shipped());
+  const auto plan = testing::plan_over(naming_for(found[0].key), samples, shipped());
   ASSERT_TRUE(plan) << plan.error().text();
   auto rules = RuleSet();
   rules.add_file("named", plan->at(0).xml);
@@ -209,7 +211,7 @@ TEST(Faces, AHostileFaceStaysData) {
   std::vector<Sample> samples;
   const std::string hostile = "x\"/></fingerprint><fingerprint pattern=\".*\"/>\x01\xff${jndi}";
   for (int i = 1; i <= 2; ++i) samples.push_back({i, {}, {{{Port{23}, Proto::tcp}, "telnet", {{"telnet_banners", hostile}}}}});
-  const auto plan = plan_name(naming_for(clusters(samples).at(0).key), samples, shipped());
+  const auto plan = testing::plan_over(naming_for(clusters(samples).at(0).key), samples, shipped());
   ASSERT_TRUE(plan) << plan.error().text();
   auto rules = RuleSet();
   rules.add_file("named", plan->at(0).xml);

@@ -14,6 +14,7 @@
 #include "base/crypto.h"
 #include "identify/cluster.h"
 #include "identify/clusterer.h"
+#include "identify/testdata/plan_over.h"
 #include "identify/words.h"
 
 namespace nora::identify {
@@ -114,7 +115,8 @@ TEST(Clusterer, SameGroupsAsOneByOne) {
     if (id % 50 == 0) s.replies = {{{Port{9}, Proto::tcp}, "tcp", {}}};
     std::sort(s.replies.begin(), s.replies.end(), [](const auto& a, const auto& b) { return std::tie(a.where, a.protocol) < std::tie(b.where, b.protocol); });
     for (auto& reply : s.replies) {
-      std::sort(reply.keys.begin(), reply.keys.end(), [](const auto& a, const auto& b) { return std::tie(a.key, a.value) < std::tie(b.key, b.value); });
+      if (id % 7 == 0) reply.keys.push_back({reply.keys.empty() ? "html_title" : reply.keys.front().key, "A second value"});
+      std::shuffle(reply.keys.begin(), reply.keys.end(), random);
       stream.begin_reply();
       for (const auto& kv : reply.keys) stream.feature(kv.key, kv.value);
       stream.observed(id, stream.end_reply());
@@ -170,7 +172,7 @@ TEST(LabelGame, FiftyNamesNameMostOfWhatWasHidden) {
     const auto& first = all[*which.begin()];
     const bool one = std::all_of(which.begin(), which.end(), [&](auto p) { return normal(all[p].vendor) == normal(first.vendor) && normal(all[p].product) == normal(first.product); });
     if (!one) { ++refused; continue; }
-    const auto rules = plan_name({cluster.key, first.vendor, first.product, first.type, "analyst1", "analyst2", Instant{}}, samples, visible);
+    const auto rules = testing::plan_over({cluster.key, first.vendor, first.product, first.type, "analyst1", "analyst2", Instant{}}, samples, visible);
     if (!rules) { ++refused; std::cout << "not named: " << first.key << " \"" << first.text.substr(0, 50) << "\": " << rules.error().what << "\n"; continue; }
     ++given;
     for (const auto& r : *rules) named.add_file(r.file.substr(0, r.file.size() - 4), r.xml);

@@ -13,12 +13,6 @@ namespace {
 
 constexpr std::size_t max_in_list = 500;  // SQLite's default limit is 32,766 places; short statements plan faster
 
-std::string places(std::size_t n) {
-  std::string out;
-  for (std::size_t i = 0; i < n; ++i) out += i ? ",?" : "?";
-  return out;
-}
-
 // Writers of one table take turns, so that ids rise in commit order and a reader can keep its place by id.
 // SQLite's write transaction is exclusive already.
 Status take_turn(store::Db& db, std::string_view table) {
@@ -61,7 +55,7 @@ Result<Known> known_already(store::Db& db, const Fences& fences, const std::set<
   for (std::size_t i = 0; i < segments.size(); i += max_in_list) {
     store::Params ids;
     for (std::size_t k = i; k < std::min(i + max_in_list, segments.size()); ++k) ids.emplace_back(segments[k]);
-    std::string sql = "SELECT id, fence FROM segment WHERE id IN (" + places(ids.size()) + ")";
+    std::string sql = "SELECT id, fence FROM segment WHERE id IN (" + store::places(ids.size()) + ")";
     if (db.is_postgres()) sql += " FOR SHARE";  // a lease that is being taken over waits until this batch is in
     NORA_TRY(auto rows, db.query(sql, ids));
     for (const auto& r : rows)
@@ -72,7 +66,7 @@ Result<Known> known_already(store::Db& db, const Fences& fences, const std::set<
       std::size_t n = 0;
       for (std::size_t k = j; k < std::min(j + max_in_list, ips.size()); ++k, ++n) params.emplace_back(ips[k]);
       NORA_TRY(auto there, db.query("SELECT segment, ip, port, proto, probe, " + std::string(said) + " FROM " + std::string(table) +
-                                        " WHERE segment IN (" + places(ids.size()) + ") AND ip IN (" + places(n) + ")",
+                                        " WHERE segment IN (" + store::places(ids.size()) + ") AND ip IN (" + store::places(n) + ")",
                                     params));
       for (const auto& r : there) {
         const auto& text = r[5];
@@ -160,7 +154,7 @@ Result<PutCounts> Registry::put_replies(const std::vector<ReplyRecord>& batch, c
     for (std::size_t i = 0; i < hashes.size(); i += max_in_list) {
       store::Params params;
       for (std::size_t k = i; k < std::min(i + max_in_list, hashes.size()); ++k) params.emplace_back(hashes[k]);
-      NORA_TRY(auto rows, db_->query("SELECT hash, length(bytes) FROM reply WHERE hash IN (" + places(params.size()) + ")", params));
+      NORA_TRY(auto rows, db_->query("SELECT hash, length(bytes) FROM reply WHERE hash IN (" + store::places(params.size()) + ")", params));
       for (const auto& row : rows) {
         known.insert(row[0].hash());
         // Its bytes were deleted after their time (retention.h), and it is seen again.

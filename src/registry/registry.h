@@ -7,6 +7,7 @@
 
 #include <map>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -171,11 +172,13 @@ class Registry {
 
   // ---- devices (written by flow) ----
   Result<Id> put_device(const Device& device, std::string_view main_key, std::string_view rules_version);  // id 0: new
+  Status set_cluster(Id device, std::string_view cluster);
   Status put_device_keys(Id device, const std::vector<std::string>& unit_keys);  // adds
   Result<std::vector<std::string>> device_keys(Id device);
   // Two devices turn out to be one: endpoints, keys and joins go to `into`; `from` stays as a row that points there. Findings are the caller's.
   Status merge_devices(Id from, Id into);
   Result<std::optional<Device>> device(Id id);
+  Result<std::vector<Device>> devices(std::span<const Id> ids);         // ascending; one that does not exist is left out
   Result<std::vector<Device>> devices_by_key(std::string_view unit_key);
   Result<std::vector<Device>> devices_by_cluster(std::string_view cluster);
   Result<std::vector<Device>> devices_at(Ip ip);                        // every device ever seen there

@@ -143,6 +143,10 @@ Result<std::optional<Device>> Registry::device(Id id) {
   if (found.empty()) return std::optional<Device>{};
   return std::optional<Device>(found[0]);
 }
+Status Registry::set_cluster(Id device, std::string_view cluster) { return db_->write("UPDATE device SET cluster = ? WHERE id = ?", {cluster, device}); }
+Result<std::vector<Device>> Registry::devices(std::span<const Id> ids) {
+  return read_devices(*db_, "WHERE d.id IN (" + store::places(ids.size()) + ") ORDER BY d.id", store::Params(ids.begin(), ids.end()));
+}
 Status Registry::put_device_keys(Id device, const std::vector<std::string>& unit_keys) {
   store::Rows rows;
   for (const auto& key : unit_keys) rows.push_back({key, device});

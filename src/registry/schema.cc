@@ -169,6 +169,13 @@ CREATE INDEX finding_by_priority ON finding (priority DESC, id);
 DELETE FROM device_vuln;
 DELETE FROM vuln_text;
 DELETE FROM progress WHERE name LIKE 'flow.vulns.%')";
+// What the history was thought through with, and what must be thought through again (history.h). A store from before knows its rules by its devices.
+constexpr std::string_view history = R"(
+CREATE TABLE history_state (name text PRIMARY KEY, value text NOT NULL);
+CREATE TABLE address_again (ip {blob} PRIMARY KEY);
+INSERT INTO history_state (name, value) SELECT 'rules', known.label FROM (SELECT coalesce(
+  (SELECT label FROM rules_label WHERE label NOT LIKE '%@%' ORDER BY at DESC LIMIT 1),
+  (SELECT rules_version FROM device ORDER BY last_seen DESC LIMIT 1)) AS label) AS known WHERE known.label IS NOT NULL)";
 
 }  // namespace
 
@@ -184,6 +191,7 @@ const std::vector<store::Migration>& migrations() {
       {8, "labels of rules versions", rules_labels},
       {9, "labels of devices", labels},
       {10, "urgency", urgency},
+      {11, "history under other rules", history},
   };
   return all;
 }

@@ -77,6 +77,12 @@ Status Db::write(std::string_view sql, const Params& params) {
   return {};
 }
 
+std::string places(std::size_t count) {
+  std::string out;
+  for (std::size_t i = 0; i < count; ++i) out += i ? ",?" : "?";
+  return out;
+}
+
 Result<Value> Db::one(std::string_view sql, const Params& params) {
   NORA_TRY(Rows rows, query(sql, params));
   if (rows.empty() || rows[0].empty()) return Value{};

@@ -61,6 +61,9 @@ class Value {
   V v_;
 };
 
+// "?,?,?": as many places as values, for IN lists.
+std::string places(std::size_t count);
+
 using Row = std::vector<Value>;
 using Rows = std::vector<Row>;
 using Params = std::vector<Value>;

@@ -3,6 +3,7 @@
 set -u
 bin=${1:-$(dirname "${NORA_BIN:-build/bin}")}/bin
 nora=$bin/nora
+shipped=$(cd "$(dirname "$0")/../../data" && pwd)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cd "$work" || exit 1
@@ -74,6 +75,22 @@ rows "named at once" 4 "$nora" find --dir c --product CTL-100 --json
 rows "nothing unknown" 0 "$nora" find --dir c --unknown --json
 expect "cluster undo" 0 "taken back" "$nora" cluster undo --dir c "$key" --by analyst1
 rows "unknown again" 4 "$nora" find --dir c --unknown --json
+expect "cluster rebuild" 0 "4 devices without a name in 1 clusters .*; 0 have another cluster now" "$nora" cluster rebuild --dir c
+if command -v sqlite3 >/dev/null; then sqlite3 c/nora.db "UPDATE device SET cluster = 'c-0000000000' WHERE cluster <> ''"; fi
+expect "cluster rebuild: NDJSON" 0 '"devices":4,.*"clusters":1,' "$nora" cluster rebuild --dir c --json
+expect "the queue has the key again" 0 "$key" "$nora" cluster list --dir c
+
+# Shipped rules that change between two programs: the next command finds the history under the new ones.
+cp -r "$shipped" data
+cat > data/fingerprints/nora_later.xml <<'X'
+<fingerprints xmlns:nora="urn:nora:rules:1" matches="html_title" preference="0.95"><fingerprint pattern="^Device Console$" nora:id="later" nora:source="test" nora:verified="yes"><description>later</description>
+<example>Device Console</example><param pos="0" name="hw.vendor" value="Kinmirai"/><param pos="0" name="hw.product" value="LATER-1"/></fingerprint></fingerprints>
+X
+expect "other shipped rules: the history is thought through again" 0 "all replies are identified again" env NORA_DATA="$work/data" "$nora" cluster list --dir c
+rows "other shipped rules: named" 4 "$nora" find --dir c --product LATER-1 --json
+expect "other shipped rules: once" 1 "" sh -c "NORA_DATA='$work/data' '$nora' cluster list --dir c 2>&1 | grep 'identified again'"
+expect "the rules of before" 0 "identified again" "$nora" cluster list --dir c
+rows "the rules of before: unknown again" 4 "$nora" find --dir c --unknown --json
 expect "audit holds" 0 "" "$nora" audit verify c/audit --key c/center.key.pub
 
 echo "$passed passed, $failed failed"

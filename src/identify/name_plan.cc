@@ -1,0 +1,205 @@
+#include "identify/name_plan.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cctype>
+
+#include "base/escape.h"
+#include "identify/words.h"
+
+namespace nora::identify {
+
+namespace {
+
+constexpr std::size_t min_literal_bytes = 6;
+
+constexpr std::array<std::string_view, 32> nameable = {
+    "html_title", "http_header.wwwauth", "telnet_banners", "upnp.model_name", "x509.subject", "ftp.banner", "snmp.sys_description", "coap.core",
+    "modbus.device_id", "ipp.make_and_model", "enip.product_name", "bacnet.model", "s7.module", "fins.model", "slmp.cpu", "hnap.model", "dvr.model", "dvr.class",
+    "wsd.hardware", "ubiquiti.model", "moxa.model", "adb.model", "knx.name", "rtsp_header.server", "sip_header.server", "sip_header.user_agent", "ssdp.server",
+    "pptp.vendor", "favicon.sha256", "ssh.banner", "http_header.server", "http.body_shape"};
+constexpr std::array<std::string_view, 16> generic = {"login", "index", "home", "welcome", "untitled", "document", "error", "not found", "unauthorized", "forbidden",
+                                                      "bad request", "router", "camera", "web server", "apache", "nginx"};
+
+std::string first_value(const Sample& sample, std::string_view key) {
+  std::string best;
+  for (const auto& reply : sample.replies)
+    for (const auto& kv : reply.keys)
+      if (kv.key == key && !kv.value.empty() && (best.empty() || kv.value < best)) best = kv.value;
+  return best;
+}
+
+// A name goes into file, page and mail: printable, short, no markup tricks needed later.
+bool is_name(std::string_view text) { return !text.empty() && text.size() <= 100 && is_plain_text(text) && text.find_first_of("{}<>") == std::string_view::npos; }
+
+}  // namespace
+
+std::span<const std::string_view> nameable_keys() { return nameable; }
+
+// ASCII letters, digits, blanks as they are, everything else escaped.
+std::string name_pattern(std::string_view text, bool loose) {
+  std::string out;
+  for (std::size_t i = 0; i < text.size();) {
+    const auto c = static_cast<unsigned char>(text[i]);
+    if (loose && std::isalnum(c)) {
+      std::size_t end = i;
+      while (end < text.size() && std::isalnum(static_cast<unsigned char>(text[end]))) ++end;
+      const auto word = text.substr(i, end - i);
+      if (masked(word) == "#") {
+        out += std::all_of(word.begin(), word.end(), [](char d) { return std::isdigit(static_cast<unsigned char>(d)); }) ? "[0-9]+" : "[0-9A-Za-z]+";
+      } else {
+        for (std::size_t k = 0; k < word.size();) {
+          if (!std::isdigit(static_cast<unsigned char>(word[k]))) { out += word[k++]; continue; }
+          while (k < word.size() && std::isdigit(static_cast<unsigned char>(word[k]))) ++k;
+          out += "[0-9]+";
+        }
+      }
+      i = end;
+      continue;
+    }
+    if (loose && std::isspace(c)) {  // mask() makes all white space one blank
+      while (i < text.size() && std::isspace(static_cast<unsigned char>(text[i]))) ++i;
+      out += "\\s+";
+      continue;
+    }
+    if (std::isalnum(c) || c == ' ') out += text[i];
+    else if (c < 0x20 || c >= 0x7f) out += fmt::format("\\x{:02x}", c);  // byte mode: no UTF-8 in the pattern
+    else { out += '\\'; out += text[i]; }
+    ++i;
+  }
+  return "\\A" + out + "\\z";
+}
+
+bool tells_nothing(std::string_view text, std::string_view mask) {
+  return text.size() < min_literal_bytes || std::find(generic.begin(), generic.end(), mask) != generic.end();
+}
+
+NamePlan::NamePlan(Naming naming, const RuleSet& rules) : naming_(std::move(naming)), rules_(&rules), shown_(nameable.size()) {}
+
+Result<NamePlan> NamePlan::begin(Naming naming, const RuleSet& rules) {
+  if (!is_cluster_key(naming.cluster)) return fail(Code::usage, fmt::format("\"{}\" is not a cluster key", to_log(naming.cluster)), "see nora cluster list");
+  if (!is_name(naming.product)) return fail(Code::usage, "the product name is missing or not plain text of at most 100 bytes");
+  if ((!naming.vendor.empty() && !is_name(naming.vendor)) || (!naming.type.empty() && !is_name(naming.type))) return fail(Code::usage, "vendor or type is not plain text of at most 100 bytes");
+  if (naming.proposed_by.empty() || naming.accepted_by.empty() || naming.proposed_by == naming.accepted_by)
+    return fail(Code::usage, "a name needs two different persons: one proposes, another accepts");
+  return NamePlan(std::move(naming), rules);
+}
+
+void NamePlan::member(const Sample& sample) {
+  ++members_;
+  for (std::size_t i = 0; i < nameable.size(); ++i) {
+    auto& shown = shown_[i];
+    if (!shown.by_all) continue;  // only what every member shows, alike
+    const auto value = first_value(sample, nameable[i]).substr(0, max_feature_bytes);
+    auto mask = masked(value);
+    if (value.empty() || (!shown.values.empty() && mask != shown.mask)) {
+      shown = {false, {}, {}};
+      continue;
+    }
+    shown.mask = std::move(mask);
+    shown.values.insert(value);
+    if (shown.values.size() > max_rule_examples) shown.values.erase(std::prev(shown.values.end()));
+  }
+}
+
+Status NamePlan::patterns() {
+  if (members_ == 0) return fail(Code::not_found, fmt::format("no device is in cluster {}", naming_.cluster), "see nora cluster list");
+  for (std::size_t i = 0; i < nameable.size(); ++i) {
+    const auto& shown = shown_[i];
+    if (!shown.by_all || tells_nothing(*shown.values.begin(), shown.mask)) continue;
+    Candidate c;
+    c.key = nameable[i];
+    c.examples.assign(shown.values.begin(), shown.values.end());
+    c.text = name_pattern(c.examples.front(), c.examples.size() > 1);
+    auto pattern = Pattern::compile(c.text, "");
+    c.compiled = pattern.has_value();
+    if (pattern) c.pattern = std::move(*pattern);
+    else c.why = pattern.error().what;
+    candidates_.push_back(std::move(c));
+  }
+  shown_.clear();
+  return {};
+}
+
+void NamePlan::ask(std::string_view key, std::string_view value, Scratch& scratch, std::vector<Slice>& slices, Taken& taken) const {
+  if (value.empty()) return;
+  for (std::size_t i = 0; i < candidates_.size(); ++i) {
+    const auto& c = candidates_[i];
+    if (!c.compiled || c.dropped || c.key != key) continue;
+    taken.shows |= 1u << i;
+    if (c.pattern.match(value, Pattern::Mode::bytes, scratch, slices) == Pattern::Outcome::match) taken.takes |= 1u << i;
+  }
+}
+
+NamePlan::Taken NamePlan::ask(const Sample& sample, Scratch& scratch) const {
+  Taken out;
+  std::vector<Slice> slices;
+  for (const auto& reply : sample.replies)
+    for (const auto& kv : reply.keys) ask(kv.key, kv.value, scratch, slices, out);
+  return out;
+}
+
+void NamePlan::member_again(std::uint32_t takes) {
+  for (std::size_t i = 0; i < candidates_.size(); ++i) candidates_[i].dropped |= (takes >> i & 1u) == 0;
+}
+
+void NamePlan::other(registry::Id device, const registry::Identity& identity, std::uint32_t takes) {
+  for (std::size_t i = 0; i < candidates_.size(); ++i) {
+    auto& c = candidates_[i];
+    if ((takes >> i & 1u) == 0) continue;
+    if (!identity.product_known()) { c.also.push_back(device); continue; }
+    if (compatible(identity.product.value, naming_.product) && compatible(identity.vendor.value, naming_.vendor)) continue;
+    if (c.conflict != 0 && c.conflict < device) continue;
+    c.conflict = device;
+    c.why = fmt::format("{} \"{}\" is also shown by device {}, which is named {} {}", c.key, to_log(c.examples.front()), device, to_log(identity.vendor.value), to_log(identity.product.value));
+  }
+}
+
+Result<std::vector<NamedRule>> NamePlan::finish() {
+  Scratch scratch;
+  std::vector<Slice> slices;
+  std::vector<NamedRule> out;
+  std::string why;
+  for (auto& c : candidates_) {
+    if (out.size() == max_naming_rules) break;
+    // A Server header alone names web software, not a product.
+    if (c.key == "http_header.server" && !out.empty()) continue;
+    if (!c.compiled) why = c.why;
+    if (!c.compiled || c.dropped) continue;
+    // It must not take an example away from a rule that exists.
+    const auto takes_text = [&](std::string_view text) { return c.pattern.match(text, Pattern::Mode::bytes, scratch, slices) == Pattern::Outcome::match; };
+    for (const auto index : rules_->files_of(c.key)) {
+      for (const auto& existing : rules_->files()[index].rules) {
+        for (const auto& negative : existing.negatives) c.decoys += takes_text(negative.text) ? 0 : 1;
+        for (const auto& example : existing.examples) {
+          if (!takes_text(example.text)) ++c.decoys;
+          else if (c.why.empty()) c.why = fmt::format("{} would take an example of rule {}", c.key, existing.id);
+        }
+      }
+    }
+    if (!c.why.empty()) {
+      why = c.why;
+      continue;
+    }
+    NamedRule rule;
+    rule.key = c.key;
+    rule.pattern = c.text;
+    rule.file = rule_file_name(c.key, naming_.cluster);
+    rule.rule_id = rule.file.substr(0, rule.file.size() - 4) + ":" + naming_.cluster;
+    rule.xml = rule_file_xml(naming_, c.key, c.text, c.examples);
+    rule.also = std::move(c.also);
+    std::sort(rule.also.begin(), rule.also.end());
+    rule.matches = members_;
+    rule.decoys = c.decoys;
+    rule.cost_ns = c.cost_ns;
+    out.push_back(std::move(rule));
+  }
+  if (out.empty())
+    return fail(Code::refused, why.empty() ? "the members share no feature that is telling enough for a rule" : why,
+                "look at the members again: a name must not reach devices that have another name");
+  return out;
+}
+
+}  // namespace nora::identify
