@@ -5,6 +5,7 @@
 #include <optional>
 #include <set>
 
+#include "base/crypto.h"
 #include "base/json.h"
 #include "cases/metrics.h"
 #include "flow/vulns.h"
@@ -22,6 +23,7 @@ constexpr Span second_look_again = Span::minutes(10); // not more often for one 
 constexpr std::size_t cases_per_round = 200;
 constexpr Span judge_again = Span::minutes(1);
 constexpr std::string_view judged_at_mark = "flow.vulns.at", judged_device_mark = "flow.vulns.device", judged_event_mark = "flow.vulns.event";
+constexpr std::string_view rules_mark = "flow.rules";  // which rules stand behind what is stored
 constexpr int rounds_at_once = 20;                    // of the pipeline, before the other duties get their turn
 
 // Asks the scan node to look again at the addresses of a case's open findings.
@@ -98,15 +100,26 @@ Status judge_vulnerabilities(const SchedulerParts& parts, registry::Registry& re
   return {};
 }
 
+std::int64_t mark_of(const Knowledge& knowledge) {
+  const auto hash = sha256(as_bytes(knowledge.version + " " + knowledge.exposure_version));
+  std::int64_t out = 0;
+  for (int i = 0; i < 7; ++i) out = out << 8 | hash[static_cast<std::size_t>(i)];
+  return out;
+}
+
 }  // namespace
 
 Result<PipelineCounts> Scheduler::work(SchedulerParts& parts, const SchedulerOptions& options, registry::Registry& registry, Pipeline& pipeline, cases::CaseBook& book) {
   PipelineCounts all;
   const auto now = parts.env.clock.now();
   const auto knowledge = parts.knowledge();
-  if (knowledge.get() != &pipeline.knowledge()) {
-    NORA_TRY(const auto again, pipeline.change_rules(knowledge));
+  const auto mark = mark_of(*knowledge);
+  NORA_TRY(const auto stored, registry.progress(rules_mark));
+  if (knowledge.get() != &pipeline.knowledge() || stored != mark) {
+    // Rules that changed while nobody ran (a new version of Nora, another folder): what they were is not known, so every address is looked at.
+    NORA_TRY(const auto again, knowledge.get() != &pipeline.knowledge() ? pipeline.change_rules(knowledge) : pipeline.reassess_all());
     if (again.addresses > 0) NORA_CHECK(registry.set_progress(judged_device_mark, 0));  // other names: other vulnerabilities
+    NORA_CHECK(registry.set_progress(rules_mark, mark));
     all.add(again);
   }
   for (int i = 0; i < rounds_at_once; ++i) {
