@@ -36,6 +36,8 @@ int main(int argc, char** argv) {
     done = db.insert_many("finding", {"id", "finding_key", "device", "rule", "pattern", "severity", "rsit", "ip", "port", "proto", "at", "at_error", "first_seen", "last_seen", "state", "evidence", "amplification", "advice",
                                       "finding_class", "social", "segment", "observation", "seen_segments", "case_id"}, finding);
   if (done) done = db.insert_many("cases", {"id", "line_key", "device", "isp", "track", "state", "state_at", "first_seen", "code_hash", "word1", "word2", "notified_at", "fixed_at"}, cases_rows);
+  if (done) done = db.write("UPDATE device SET priority = id * 7919 % 101 WHERE id >= 1000000");
+  if (done) done = db.write("UPDATE finding SET priority = id * 7919 % 101 WHERE id >= 1000000 AND state = 'open'");
   if (!done) {
     fmt::print("{}\n", done.error().text());
     return 1;
@@ -43,7 +45,7 @@ int main(int argc, char** argv) {
   fmt::print("{} devices filled in {:.1f} s\n", devices, std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count());
   auto analyst = center->login("analyst1"), ops = center->login("ops1");
   for (const std::string path : {"/", "/findings", "/findings?pattern=A&state=open", "/findings?q=P-12", "/devices", "/devices?unknown=1", "/devices?isp=hikari", "/devices?vendor=Vendor&product=P-4", "/cases", "/cases?stage=notified",
-                                 "/cases?isp=sakura", "/clusters", "/cluster/c-0000000001", "/host/10.0.3.9", "/device/1000777", "/case/1000777", "/lists", "/runs"}) {
+                                 "/cases?isp=sakura", "/findings?sort=priority", "/findings?sort=priority&after=60.1000777", "/devices?sort=priority&after=60.1000777", "/cases?sort=priority", "/devices?cve=CVE-2026-90001", "/clusters", "/cluster/c-0000000001", "/host/10.0.3.9", "/device/1000777", "/case/1000777", "/lists", "/runs"}) {
     std::vector<double> ms;
     for (int i = 0; i < 7; ++i) {
       auto t0 = std::chrono::steady_clock::now();

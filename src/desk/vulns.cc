@@ -42,7 +42,7 @@ std::vector<Html> reasons(const View& view, const expose::PriorityInput& in) {
   else say("exposed", {{"pattern", pattern_words(view, in.exposures[0].pattern)}, {"rule", rule_title(view, in.exposures[0].rule)}}, p.exposed);
   if (in.kev) say(in.ransomware ? "ransomware" : "kev", {{"day", in.kev_since.empty() ? "–" : in.kev_since}}, p.exploited);
   else say("no_kev", {}, p.exploited);
-  if (in.epss) say("epss", {{"score", fmt::format("{:.3f}", in.epss->score)}, {"percent", fmt::format("{:.1f}", in.epss->percentile * 100)}}, p.likely);
+  if (in.epss) say("epss", {{"score", fmt::format("{:.3f}", in.epss->score)}, {"percent", expose::percentile_text(*in.epss)}}, p.likely);
   else say("no_epss", {}, p.likely);
   if (!in.support_ended) say("support_unknown", {}, p.ended);
   else if (!*in.support_ended) say("supported", {}, p.ended);

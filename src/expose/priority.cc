@@ -33,6 +33,8 @@ const OpenExposure* worst_of(const PriorityInput& in) {
 
 std::string_view level_of(std::int64_t score) { return score >= 75 ? "now" : score >= 50 ? "soon" : score >= 25 ? "planned" : score > 0 ? "watch" : "none"; }
 
+std::string percentile_text(const Epss& epss) { return fmt::format("{:.1f}", std::floor(epss.percentile * 1000 + 1e-6) / 10); }
+
 Priority priority_of(const PriorityInput& in) {
   Priority out;
   if (in.verdict == Verdict::not_affected) {
@@ -55,7 +57,7 @@ Priority priority_of(const PriorityInput& in) {
   out.words = worst == nullptr ? std::string("not exposed as far as known x1") : fmt::format("exposed: {} ({}) x{:g}", static_cast<char>(worst->pattern), worst->rule, out.exposed);
   if (in.kev) out.words += fmt::format("; known to be exploited (KEV{}{}{}) x{:g}", in.kev_since.empty() ? "" : " since ", in.kev_since, in.ransomware ? ", by ransomware" : "", out.exploited);
   else out.words += "; not in KEV x1";
-  if (in.epss) out.words += fmt::format("; EPSS {:.3f} (higher than {:.1f} % of all) x{:.2f}", in.epss->score, in.epss->percentile * 100, out.likely);
+  if (in.epss) out.words += fmt::format("; EPSS {:.3f} (higher than {} % of all) x{:.2f}", in.epss->score, percentile_text(*in.epss), out.likely);
   else out.words += "; EPSS unknown x1";
   if (!in.support_ended) out.words += "; end of support unknown x1";
   else if (ended) out.words += fmt::format("; support has ended{} x{:g}", in.support_end.empty() || in.support_end == "ended" ? "" : " (" + in.support_end + ")", ended_weight);

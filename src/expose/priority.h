@@ -38,6 +38,7 @@ struct Priority {
 
 Priority priority_of(const PriorityInput& input);
 std::string_view level_of(std::int64_t score);
+std::string percentile_text(const Epss& epss);  // "99.9": cut, never rounded up to all
 
 // The explanation as it is stored: what went into it, of the exposures the worst only. priority_of() of the way back is the same priority.
 json::Object to_json(const PriorityInput& input);

@@ -224,6 +224,8 @@ TEST(Priority, TheExposureAloneAndTheWayBack) {
   EXPECT_EQ(priority_of(in).score, 26);
   EXPECT_NE(priority_of(in).words.find("no vulnerability known"), std::string::npos);
   EXPECT_EQ(level_of(26), "planned");
+  EXPECT_EQ(percentile_text({0.9, 0.99992, ""}), "99.9");
+  EXPECT_EQ(percentile_text({0.9, 0.995, ""}), "99.5");
   EXPECT_EQ(level_of(0), "none");
   for (const auto* bad : {"", "[]", "{\"verdict\":\"surely\"}", "{\"exposed\":{\"pattern\":\"E\"}}", "{\"epss\":{}}"}) EXPECT_FALSE(priority_input_from(bad)) << bad;
 }

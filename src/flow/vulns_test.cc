@@ -228,6 +228,45 @@ TEST_P(VulnFlow, TheSchedulerJudgesDevicesThatComeLater) {
   EXPECT_GT(id, 0);
 }
 
+// Rules that know more after a restart: stored devices get the names that the new rules state, without a new reply.
+TEST_P(VulnFlow, RulesThatChangedWhileNobodyRan) {
+  const auto codes = *cases::Codes::open(dir / "codes.key", world.random);
+  cases::CaseBook book(*registry, codes);
+  const auto routes = cases::Routes{};
+  const SchedulerOptions options;
+  const auto run = [&](const std::vector<std::filesystem::path>& rules) {
+    auto knowledge = Knowledge::load({source / "data", rules, {}}).value();
+    Pipeline pipeline(world.env(), *registry, book, routes, knowledge, {});
+    SchedulerParts parts{world.env(), routes, codes, [&] { return knowledge; }, {}};
+    auto counts = Scheduler::work(parts, options, *registry, pipeline, book);
+    EXPECT_TRUE(counts) << (counts ? "" : counts.error().text());
+    return counts.value_or(PipelineCounts{});
+  };
+  registry::ReplyRecord r;
+  r.reply.protocol = "telnet";
+  r.reply.bytes = to_bytes("Kinmirai CTL-100 2.2 login: ");
+  r.reply.keys = {{"telnet_banners", "Kinmirai CTL-100 2.2 login: "}};
+  r.reply.hash = registry::reply_hash("telnet", r.reply.bytes);
+  r.seen = {0, {*Ip::parse("192.0.2.7"), {23}, Proto::tcp, world.clock.now()}, {}, r.reply.hash, "telnet", "s/0", 10, 30};
+  ASSERT_TRUE(registry->put_replies({r}));
+  run({});
+  ASSERT_EQ(registry->all_devices(0, 10)->size(), 1u);
+  EXPECT_TRUE(registry->all_devices(0, 10)->at(0).identity.cpes.empty());
+  std::filesystem::create_directories(dir / "rules");
+  ASSERT_TRUE(replace_file(dir / "rules/t.xml", R"x(<fingerprints matches="telnet_banners"><fingerprint pattern="^Kinmirai CTL-100 (\S+) login"><description>own</description>
+    <param pos="0" name="hw.vendor" value="Kinmirai Denki"/><param pos="0" name="hw.product" value="CTL-100"/><param pos="1" name="hw.version"/>
+    <param pos="0" name="os.vendor" value="Kinmirai Denki"/><param pos="0" name="os.cpe23" value="cpe:/o:kinmirai_denki:ctl-100_firmware:{hw.version}"/></fingerprint></fingerprints>)x"));
+  EXPECT_EQ(run({dir / "rules"}).addresses, 1);
+  const auto devices = registry->all_devices(0, 10).value();
+  ASSERT_EQ(devices.size(), 1u);
+  EXPECT_EQ(devices[0].identity.cpes, std::vector<std::string>{"cpe:/o:kinmirai_denki:ctl-100_firmware:2.2"});
+  EXPECT_EQ(run({dir / "rules"}).addresses, 0) << "once";
+  import_all();
+  ASSERT_TRUE(flow->reassess());
+  ASSERT_FALSE(of(devices[0].id).empty());
+  EXPECT_EQ(static_cast<expose::Verdict>(of(devices[0].id)[0].verdict), expose::Verdict::affected_by_version);
+}
+
 TEST_P(VulnFlow, ImportsAreIdempotentAndKeepTheirOrder) {
   EXPECT_EQ(import("kev", testdata / "kev.json").counts.added, 2);
   EXPECT_EQ(import("kev", testdata / "kev.json").counts.same, 2);

@@ -15,6 +15,9 @@ int main(int argc, char** argv) {
   TestCenter::Script script;
   script.codes = TestCenter::make_codes(16, std::strtoull(argv[2], nullptr, 10));
   script.finding = TestCenter::camera();
+  script.finding.flaw = "version_unknown";
+  script.finding.flaw_ids = {"CVE-2026-90001"};
+  script.finding.support_ended = true;
   script.line_gap_ms = 400;
   TestCenter center(argv[1], script);
   std::string line = "{\"codes\":[";
