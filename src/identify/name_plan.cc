@@ -159,18 +159,17 @@ void NamePlan::other(registry::Id device, const registry::Identity& identity, st
 }
 
 void NamePlan::hold_back() {
-  const auto usable = [](const Candidate& c) { return c.open() && c.key != last_resort; };
-  if (std::none_of(candidates_.begin(), candidates_.end(), usable)) return;
-  for (auto& c : candidates_) c.held = c.key == last_resort;
+  const auto last = std::find_if(candidates_.begin(), candidates_.end(), [](const Candidate& c) { return c.key == last_resort; });
+  if (last != candidates_.end()) last->held = std::any_of(candidates_.begin(), last, [](const Candidate& c) { return c.open(); });
 }
 
 bool NamePlan::release() {
   judge();
-  const auto held = std::find_if(candidates_.begin(), candidates_.end(), [](const Candidate& c) { return c.held && c.compiled && !c.dropped; });
-  const auto rule = [](const Candidate& c) { return c.compiled && !c.dropped && !c.held && c.why.empty(); };
-  if (held == candidates_.end() || std::any_of(candidates_.begin(), candidates_.end(), rule)) return false;
+  const auto held = std::find_if(candidates_.begin(), candidates_.end(), [](const Candidate& c) { return c.held; });
+  const auto rule = [](const Candidate& c) { return c.compiled && !c.dropped && c.why.empty(); };
+  if (held == candidates_.end() || std::any_of(candidates_.begin(), held, rule)) return false;
   held->held = false;
-  return true;
+  return held->open();
 }
 
 // It must not take an example away from a rule that exists.

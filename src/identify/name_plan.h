@@ -51,8 +51,8 @@ class NamePlan {
   Taken ask(const Sample& sample, Scratch& scratch) const;
   void member_again(std::uint32_t takes);
   void other(registry::Id device, const registry::Identity& identity, std::uint32_t takes);
-  // A Server header names web software and may take half of the internet: it is held back after the members, and asked by itself when nothing else
-  // gave a rule (true). A caller that does not hold back asks everything at once.
+  // A Server header names web software and may take half of the internet: it is held back after the members, and asked by itself when no key
+  // before it gave a rule (true). A caller that does not hold back asks everything at once.
   void hold_back();
   bool release();
   // Rules that match every member and no device that already has another name. Errors: refused (no feature tells them apart).
