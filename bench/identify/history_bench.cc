@@ -1,21 +1,23 @@
-// Other rules over a large history, and clusters of very many observations. Usage: history_bench [REPLIES] [OBSERVATIONS]
+// Other rules over a large history, the preview of a name, and clusters of very many devices. Usage: history_bench [REPLIES] [DEVICES]
 // 1. A store with REPLIES distinct replies (default 1,000,000, each with its keys and about 600 bytes) whose identifications are kept; a rule file
 //    is added as naming a cluster adds it; measured: until the new name stands in the registry, on the machine's cores.
-// 2. OBSERVATIONS (default 10,000,000) of the same distinct replies, clustered in one pass.
+// 2. DEVICES (default 5,000,000) without a name, two services each that show any of the replies, are clustered in one pass, as after an update.
+// 3. The preview of a name for one of the clusters.
+// 4. A program that starts with other rules than the history was thought through with: one more, that nobody compared.
 #include <fmt/format.h>
 
 #include <sys/resource.h>
 
 #include <ctime>
 #include <filesystem>
+#include <fstream>
 #include <random>
 
 #include "base/crypto.h"
 #include "base/escape.h"
 #include "base/files.h"
+#include "flow/naming.h"
 #include "flow/pipeline.h"
-#include "identify/clusterer.h"
-#include "registry/reply_scan.h"
 
 using namespace nora;
 
@@ -26,10 +28,37 @@ double now_s(clockid_t clock = CLOCK_MONOTONIC) {
   clock_gettime(clock, &t);
   return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_nsec) * 1e-9;
 }
-long rss_mib() {
+// The most memory since forget_peak().
+long peak_mib() {
   const auto text = read_file("/proc/self/status", 1u << 16).value_or("");
-  const auto at = text.find("VmRSS:");
+  const auto at = text.find("VmHWM:");
   return at == std::string::npos ? 0 : std::strtol(text.c_str() + at + 6, nullptr, 10) / 1024;
+}
+void forget_peak() { std::ofstream("/proc/self/clear_refs") << "5"; }
+
+// Devices as a survey of many years would have left them, written straight into the tables: two services each, at an address of their own.
+Status put_devices(registry::Registry& registry, std::int64_t devices, Instant at, std::string_view version) {
+  constexpr std::int64_t first = 100'000'000, at_once = 20'000;
+  auto& db = registry.db();
+  NORA_TRY(const auto identity, db.one("SELECT identity FROM device WHERE product = '' LIMIT 1"));
+  NORA_TRY(const auto replies, db.query("SELECT hash FROM reply"));
+  std::mt19937_64 random(1);
+  for (std::int64_t i = 0; i < devices; i += at_once) {
+    store::Rows rows, ends, seen;
+    for (auto d = i; d < std::min(devices, i + at_once); ++d) {
+      const auto ip = *Ip::parse(fmt::format("2001:db9:{:x}:{:x}::1", d >> 16, d & 0xffff));
+      rows.push_back({first + d, "", "", "", "", "", 0.0, identity, "", version, at, at});
+      for (const int port : {80, 8080}) {
+        const auto& hash = replies[random() % replies.size()][0];
+        ends.push_back({first + d, ip, port, static_cast<int>(Proto::tcp), at, at, hash, 0});
+        seen.push_back({ip, port, static_cast<int>(Proto::tcp), at, 0, hash, "http-get", "s/2", 60, 600});
+      }
+    }
+    NORA_CHECK(db.insert_many("device", {"id", "stable_key", "vendor", "product", "firmware", "type", "product_confidence", "identity", "cluster", "rules_version", "first_seen", "last_seen"}, rows));
+    NORA_CHECK(db.insert_many("device_endpoint", {"device", "ip", "port", "proto", "from_at", "to_at", "reply_hash", "observation"}, ends));
+    NORA_CHECK(db.insert_many("observation", {"ip", "port", "proto", "at", "at_error", "reply_hash", "probe", "segment", "request_bytes", "reply_bytes"}, seen));
+  }
+  return {};
 }
 
 registry::ReplyRecord reply(std::int64_t i, Instant at) {
@@ -56,7 +85,7 @@ registry::ReplyRecord reply(std::int64_t i, Instant at) {
   return r;
 }
 
-int run(std::int64_t replies, std::int64_t observations) {
+int run(std::int64_t replies, std::int64_t devices) {
   const auto dir = std::filesystem::temp_directory_path() / fmt::format("history-bench-{}", ::getpid());
   std::filesystem::create_directories(dir / "rules");
   const auto url = "sqlite:" + (dir / "r.db").string();
@@ -78,6 +107,7 @@ int run(std::int64_t replies, std::int64_t observations) {
   flow::PipelineOptions options;
   options.store = url;
   flow::Pipeline pipeline(env, *registry, book, *routes, *before, options);
+  check(pipeline.process_new(), "first program");   // the history begins with these rules
   double at = now_s();
   const auto when = env.clock.now();
   std::vector<registry::ReplyRecord> batch;
@@ -111,28 +141,51 @@ int run(std::int64_t replies, std::int64_t observations) {
     std::fflush(stdout);
   }
 
-  const long memory = rss_mib();
+  // The name goes again, so that its devices are a cluster.
+  std::filesystem::remove(dir / "rules" / "named.xml");
+  auto without = flow::Knowledge::load(dirs);
+  check(without, "rules");
+  check(pipeline.change_rules(*without), "change");
   at = now_s();
-  double cpu = now_s(CLOCK_PROCESS_CPUTIME_ID);
-  identify::Clusterer clusterer;
-  std::int64_t distinct = 0;
-  check(registry::scan_replies(registry->db(), 0, 1, [&](const Hash&, registry::PackedKeys keys) -> Status {
-    clusterer.begin_reply();
-    for (std::string_view key, value; keys.next(key, value);) clusterer.feature(key, value);
-    clusterer.end_reply();
-    ++distinct;
-    return {};
-  }), "scan");
-  const double reduced = now_s() - at;
-  std::mt19937_64 random(1);
-  for (std::int64_t i = 0; i < observations; ++i) clusterer.observed(i / 2 + 1, static_cast<std::uint32_t>(random() % static_cast<std::uint64_t>(distinct)));
-  const auto groups = clusterer.finish();
-  fmt::print("{} observations of {} distinct replies on {} devices clustered in {:.1f} s ({:.1f} s CPU, of it reading the replies {:.1f} s): {} clusters, {} MiB more than before\n", observations,
-             distinct, observations / 2, now_s() - at, now_s(CLOCK_PROCESS_CPUTIME_ID) - cpu, reduced, groups.size(), rss_mib() - memory);
+  check(put_devices(*registry, devices, when, (*without)->version), "devices");
+  check(registry->set_progress("flow.observation", registry->db().one("SELECT max(id) FROM observation")->integer()), "progress");
+  fmt::print("{} devices with {} observations made in {:.1f} s\n", devices, 2 * devices, now_s() - at);
+  std::fflush(stdout);
+  const auto measure = [&](auto work) {
+    forget_peak();
+    const long memory = peak_mib();
+    const double from = now_s(), cpu = now_s(CLOCK_PROCESS_CPUTIME_ID);
+    const auto text = work();
+    fmt::print("{}: {:.1f} s ({:.1f} s CPU), {} MiB more than before\n", text, now_s() - from, now_s(CLOCK_PROCESS_CPUTIME_ID) - cpu, peak_mib() - memory);
+    std::fflush(stdout);
+  };
+  measure([&] {
+    const auto found = pipeline.rebuild_clusters();
+    check(found, "clusters");
+    return fmt::format("{} devices without a name clustered, {} moved, {} clusters, {} distinct replies", found->devices, found->moved, found->clusters, found->replies);
+  });
+  flow::Naming naming(env, *registry, pipeline, dirs, nullptr);
+  measure([&] {
+    const auto key = registry->db().one("SELECT cluster FROM device WHERE id IN (SELECT device FROM device_endpoint WHERE ip = ?)", {reply(500, when).seen.where.ip});
+    check(key, "cluster");
+    const auto rules = naming.preview({key->str(), "Kinmirai", "KR", "Router", "analyst1", "analyst2", when});
+    if (!rules) return fmt::format("preview of {}: {}", key->str(), rules.error().text());
+    return fmt::format("preview of {}: {} rules, {} members, {} others, {} decoys, {} ns a value", key->str(), rules->size(), rules->front().matches, rules->front().also.size(), rules->front().decoys, rules->front().cost_ns);
+  });
+  check(replace_file(dir / "rules" / "named.xml", R"(<fingerprints matches="html_title" preference="0.95"><fingerprint pattern="^Unit 1000[0-9] of series"><description>x</description>
+      <param pos="0" name="hw.vendor" value="Kinmirai"/><param pos="0" name="hw.product" value="Unit"/></fingerprint></fingerprints>)"), "rule");
+  auto later = flow::Knowledge::load(dirs);
+  check(later, "rules");
+  flow::Pipeline started(env, *registry, book, *routes, *later, options);
+  measure([&] {
+    const auto counts = started.catch_up_wholly();
+    check(counts, "history");
+    return fmt::format("a program with another rule: {} replies identified again, {} with another answer, {} addresses thought through", counts->replies_seen, counts->replies_again, counts->addresses);
+  });
   std::filesystem::remove_all(dir);
   return 0;
 }
 
 }  // namespace
 
-int main(int argc, char** argv) { return run(argc > 1 ? std::atoll(argv[1]) : 1'000'000, argc > 2 ? std::atoll(argv[2]) : 10'000'000); }
+int main(int argc, char** argv) { return run(argc > 1 ? std::atoll(argv[1]) : 1'000'000, argc > 2 ? std::atoll(argv[2]) : 5'000'000); }

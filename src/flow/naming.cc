@@ -9,7 +9,6 @@
 #include "base/escape.h"
 #include "flow/samples.h"
 #include "flow/side_by_side.h"
-#include "identify/name_plan.h"
 #include "registry/reply_scan.h"
 
 namespace nora::flow {
@@ -136,14 +135,23 @@ Result<std::vector<identify::NamedRule>> Naming::preview(const identify::Naming&
     plan.member_again(plan.ask(sample, scratch).takes);
     return {};
   }));
+  plan.hold_back();
+  NORA_CHECK(ask_history(plan, naming.cluster));
+  if (plan.release()) NORA_CHECK(ask_history(plan, naming.cluster));
+  return plan.finish();
+}
+
+// What the candidates of the plan take beyond the members, what they leave alone and what they cost.
+Status Naming::ask_history(identify::NamePlan& plan, std::string_view cluster) {
+  if (std::none_of(plan.candidates().begin(), plan.candidates().end(), [](const auto& c) { return c.open(); })) return {};
+  identify::Scratch scratch;
   const auto& url = pipeline_.options().store;
   std::vector<ReadPart> parts(static_cast<std::size_t>(parts_of(url)));
-  if (std::any_of(plan.candidates().begin(), plan.candidates().end(), [](const auto& c) { return c.compiled && !c.dropped; }))
-    NORA_CHECK(side_by_side(registry_.db(), url, [&](store::Db& db, int part) { return read_part(db, part, static_cast<int>(parts.size()), plan, parts[static_cast<std::size_t>(part)]); }));
+  NORA_CHECK(side_by_side(registry_.db(), url, [&](store::Db& db, int part) { return read_part(db, part, static_cast<int>(parts.size()), plan, parts[static_cast<std::size_t>(part)]); }));
   std::vector<registry::Id> others;
   for (const auto& part : parts) {
     for (std::size_t i = 0; i < part.decoys.size(); ++i) plan.candidates()[i].decoys += part.decoys[i];
-    NORA_CHECK(devices_of(registry_.db(), part.taken, naming.cluster, others));
+    NORA_CHECK(devices_of(registry_.db(), part.taken, cluster, others));
   }
   std::sort(others.begin(), others.end());
   others.erase(std::unique(others.begin(), others.end()), others.end());
@@ -155,12 +163,12 @@ Result<std::vector<identify::NamedRule>> Naming::preview(const identify::Naming&
   for (std::size_t i = 0; i < plan.candidates().size(); ++i) {
     auto& c = plan.candidates()[i];
     const auto& values = parts[0].values[i];
-    if (!c.compiled || values.empty()) continue;
+    if (!c.open() || values.empty()) continue;
     const auto start = env_.clock.monotonic();
     for (const auto& value : values) c.pattern.match(value, identify::Pattern::Mode::bytes, scratch, slices);
     c.cost_ns = (env_.clock.monotonic() - start).us * 1000 / static_cast<std::int64_t>(values.size());
   }
-  return plan.finish();
+  return {};
 }
 
 Result<registry::Id> Naming::propose(const identify::Naming& naming) {

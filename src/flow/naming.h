@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "flow/pipeline.h"
+#include "identify/name_plan.h"
 #include "law/audit.h"
 
 namespace nora::flow {
@@ -44,6 +45,7 @@ class Naming {
   Result<std::vector<Proposal>> proposals(std::string_view cluster = {});
 
  private:
+  Status ask_history(identify::NamePlan& plan, std::string_view cluster);
   Status reload();
   Env env_;
   registry::Registry& registry_;

@@ -14,6 +14,7 @@ namespace nora::identify {
 namespace {
 
 constexpr std::size_t min_literal_bytes = 6;
+constexpr std::string_view last_resort = "http_header.server";  // alone it names web software, not a product
 
 constexpr std::array<std::string_view, 32> nameable = {
     "html_title", "http_header.wwwauth", "telnet_banners", "upnp.model_name", "x509.subject", "ftp.banner", "snmp.sys_description", "coap.core",
@@ -127,7 +128,7 @@ void NamePlan::ask(std::string_view key, std::string_view value, Scratch& scratc
   if (value.empty()) return;
   for (std::size_t i = 0; i < candidates_.size(); ++i) {
     const auto& c = candidates_[i];
-    if (!c.compiled || c.dropped || c.key != key) continue;
+    if (!c.open() || c.key != key) continue;
     taken.shows |= 1u << i;
     if (c.pattern.match(value, Pattern::Mode::bytes, scratch, slices) == Pattern::Outcome::match) taken.takes |= 1u << i;
   }
@@ -157,18 +158,26 @@ void NamePlan::other(registry::Id device, const registry::Identity& identity, st
   }
 }
 
-Result<std::vector<NamedRule>> NamePlan::finish() {
+void NamePlan::hold_back() {
+  const auto last = std::find_if(candidates_.begin(), candidates_.end(), [](const Candidate& c) { return c.key == last_resort; });
+  if (last != candidates_.end()) last->held = std::any_of(candidates_.begin(), last, [](const Candidate& c) { return c.open(); });
+}
+
+bool NamePlan::release() {
+  judge();
+  const auto held = std::find_if(candidates_.begin(), candidates_.end(), [](const Candidate& c) { return c.held; });
+  const auto rule = [](const Candidate& c) { return c.compiled && !c.dropped && c.why.empty(); };
+  if (held == candidates_.end() || std::any_of(candidates_.begin(), held, rule)) return false;
+  held->held = false;
+  return held->open();
+}
+
+// It must not take an example away from a rule that exists.
+void NamePlan::judge() {
   Scratch scratch;
   std::vector<Slice> slices;
-  std::vector<NamedRule> out;
-  std::string why;
   for (auto& c : candidates_) {
-    if (out.size() == max_naming_rules) break;
-    // A Server header alone names web software, not a product.
-    if (c.key == "http_header.server" && !out.empty()) continue;
-    if (!c.compiled) why = c.why;
-    if (!c.compiled || c.dropped) continue;
-    // It must not take an example away from a rule that exists.
+    if (!c.open()) continue;
     const auto takes_text = [&](std::string_view text) { return c.pattern.match(text, Pattern::Mode::bytes, scratch, slices) == Pattern::Outcome::match; };
     for (const auto index : rules_->files_of(c.key)) {
       for (const auto& existing : rules_->files()[index].rules) {
@@ -179,6 +188,19 @@ Result<std::vector<NamedRule>> NamePlan::finish() {
         }
       }
     }
+    c.judged = true;
+  }
+}
+
+Result<std::vector<NamedRule>> NamePlan::finish() {
+  judge();
+  std::vector<NamedRule> out;
+  std::string why;
+  for (auto& c : candidates_) {
+    if (out.size() == max_naming_rules) break;
+    if (c.held || (c.key == last_resort && !out.empty())) continue;
+    if (!c.compiled) why = c.why;
+    if (!c.compiled || c.dropped) continue;
     if (!c.why.empty()) {
       why = c.why;
       continue;

@@ -27,6 +27,8 @@ class NamePlan {
     Pattern pattern;
     std::vector<std::string> examples;   // the first is the one shown
     bool compiled = false, dropped = false;   // dropped: a member does not match
+    bool held = false, judged = false;        // held: not asked unless nothing else gives a rule; judged: asked, and its rules' examples
+    bool open() const { return compiled && !dropped && !held && !judged; }
     std::vector<registry::Id> also;
     registry::Id conflict = 0;           // the first device with another name
     std::string why;                     // it cannot be a rule
@@ -49,12 +51,17 @@ class NamePlan {
   Taken ask(const Sample& sample, Scratch& scratch) const;
   void member_again(std::uint32_t takes);
   void other(registry::Id device, const registry::Identity& identity, std::uint32_t takes);
+  // A Server header names web software and may take half of the internet: it is held back after the members, and asked by itself when no key
+  // before it gave a rule (true). A caller that does not hold back asks everything at once.
+  void hold_back();
+  bool release();
   // Rules that match every member and no device that already has another name. Errors: refused (no feature tells them apart).
   Result<std::vector<NamedRule>> finish();
 
  private:
   struct Shown { bool by_all = true; std::string mask; std::set<std::string> values; };
   NamePlan(Naming naming, const RuleSet& rules);
+  void judge();
   Naming naming_;
   const RuleSet* rules_;
   std::vector<Shown> shown_;             // by nameable key
