@@ -229,7 +229,7 @@ void add_cluster(CLI::App& root, Run& run) {
   auto* n = verb("name", "propose a name (--by), and let a second person accept it (--accept): every copy is identified again at once", name);
   n->add_option("cluster", o->key, "cluster key");
   n->add_option("--vendor", o->vendor, "maker");
-  n->add_option("--product", o->product, "product");
+  n->add_option("--product", o->product, "product; {1} stands for the first word in which the members differ: \"TL-{1}\" names a family by what each device says");
   n->add_option("--type", o->type, "for example Broadband Router");
   n->add_option("--by", o->by, "who proposes");
   n->add_option("--proposal", o->proposal, "accept this proposal instead of making one");

@@ -201,7 +201,14 @@ Result<std::int64_t> Naming::accept(registry::Id id, std::string_view user) {
   for (const auto& r : rules) files += (files.empty() ? "" : " ") + r.file;
   NORA_CHECK(db.write("UPDATE cluster_name SET accepted_by = ?, accepted_at = ?, rule_file = ? WHERE id = ?", {user, naming.at, files, id}));
   NORA_CHECK(reload());
-  NORA_TRY(auto named, db.one("SELECT count(*) FROM device WHERE vendor = ? AND product = ? AND merged_into = 0", {p.vendor, p.product}));
+  // A family has many names.
+  std::string like;
+  for (std::size_t i = 0; i < p.product.size(); ++i) {
+    if (p.product[i] == '{') { like += '%'; i += 2; continue; }
+    if (p.product[i] == '%' || p.product[i] == '_' || p.product[i] == '!') like += '!';
+    like += p.product[i];
+  }
+  NORA_TRY(auto named, db.one("SELECT count(*) FROM device WHERE vendor = ? AND product LIKE ? ESCAPE '!' AND merged_into = 0", {p.vendor, like}));
   return named.integer();
 }
 

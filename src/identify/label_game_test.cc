@@ -79,7 +79,11 @@ Sample device_of(const Product& p, registry::Id id, std::mt19937_64& random) {
   // What all copies share beside the telling text, and what each has for itself.
   const auto shape = to_hex(sha256(as_bytes("shape of " + p.vendor + p.product + p.key))).substr(0, 16);
   if (p.key == "html_title" || p.key == "http_header.server" || p.key == "http_header.wwwauth") reply.keys.push_back({"http.body_shape", shape});
-  if (p.key == "x509.subject") reply.keys.push_back({"x509.shape", shape});
+  if (p.key == "x509.subject") {  // which attributes the subject has, in order
+    std::string attributes;
+    for (std::size_t i = 0; i < p.text.size(); ++i) if (p.text[i] == '=') attributes += p.text.substr(p.text.rfind(',', i) + 1, i - p.text.rfind(',', i) - 1) + ",";
+    reply.keys.push_back({"x509.shape", attributes + "rsa2048"});
+  }
   reply.keys.push_back({"ssh.hostkey_sha256", to_hex(sha256(as_bytes(std::to_string(id))))});
   s.replies.push_back(std::move(reply));
   if (random() % 4 == 0) s.replies.push_back({{Port{53}, Proto::udp}, "dns", {{"dns.ra", "1"}}});
@@ -101,6 +105,30 @@ void identify_all(std::vector<Sample>& samples, const std::vector<const RuleSet*
     const auto fused = fuse(std::move(evidence));
     s.identity = fused.empty() ? registry::Identity{} : fused[0].identity;
   }
+}
+
+// What an analyst writes who sees that a cluster holds a family: the products with the n-th word that differs as "{n}"; nothing when no one form fits all.
+std::string family_of(const std::vector<const Product*>& members) {
+  std::vector<std::string> texts;
+  for (const auto* p : members) texts.push_back(p->text);
+  const auto differ = differing_words(texts);
+  std::set<std::string> forms;
+  for (const auto* p : members) {
+    std::vector<std::string> words(1);
+    for (const char c : p->text) {
+      if (std::isalnum(static_cast<unsigned char>(c))) words.back() += c;
+      else if (!words.back().empty()) words.emplace_back();
+    }
+    auto form = p->product;
+    for (std::size_t n = 0; n < std::min<std::size_t>(differ.size(), 9); ++n) {
+      const auto at = form.find(words[differ[n]]);
+      if (at == std::string::npos) continue;
+      form.replace(at, words[differ[n]].size(), "{" + std::to_string(n + 1) + "}");
+      break;
+    }
+    forms.insert(form);
+  }
+  return forms.size() == 1 && forms.begin()->find('{') != std::string::npos ? *forms.begin() : "";
 }
 
 // The one-pass form makes the groups that cluster_key() makes, device by device.
@@ -130,10 +158,12 @@ TEST(Clusterer, SameGroupsAsOneByOne) {
   for (const auto& g : groups) EXPECT_EQ(g.devices, expected.at(g.key));
 }
 
-TEST(LabelGame, FiftyNamesNameMostOfWhatWasHidden) {
-  std::mt19937_64 random(20261126);
+struct Game { std::size_t lost = 0, held = 0, right = 0, wrong = 0; };  // held: lost devices in the clusters that were looked at
+
+Game play(std::uint64_t seed) {
+  std::mt19937_64 random(seed);
   auto all = products();
-  ASSERT_GT(all.size(), 500u);
+  EXPECT_GT(all.size(), 500u);
   std::shuffle(all.begin(), all.end(), random);
   // 30 % of the rules. A value is hidden when the rule that names it is: an earlier rule of the file would otherwise speak for it.
   std::set<std::size_t> hidden_rules;
@@ -153,31 +183,38 @@ TEST(LabelGame, FiftyNamesNameMostOfWhatWasHidden) {
     samples.push_back(device_of(all[truth.back()], static_cast<registry::Id>(i + 1), random));
   }
   const auto visible = without(hidden);
-  ASSERT_EQ(visible.rule_count(), rule_count - hidden.size());
+  EXPECT_EQ(visible.rule_count(), rule_count - hidden.size());
   identify_all(samples, {&visible});
   std::vector<std::size_t> lost;  // devices that only a hidden rule would name
   for (std::size_t i = 0; i < devices; ++i) if (hidden_rules.contains(all[truth[i]].rule) && !samples[i].identity.product_known()) lost.push_back(i);
-  ASSERT_GT(lost.size(), devices / 20);
+  EXPECT_GT(lost.size(), devices / 20);
 
   const auto found = clusters(samples, 2);
   RuleSet named;
-  int given = 0, refused = 0;
+  int given = 0, refused = 0, families = 0;
+  std::size_t held = 0;
+  const std::set<std::size_t> is_lost(lost.begin(), lost.end());
   std::set<std::string> clusters_of_lost;
   for (const auto i : lost) clusters_of_lost.insert(cluster_key(samples[i]));
   for (const auto& cluster : found) {
     if (given + refused == names_given) break;
+    for (const auto id : cluster.members) held += is_lost.count(static_cast<std::size_t>(id - 1));
     // The analyst knows these devices; where they are several products he says what they have in common, or nothing.
     std::set<std::size_t> which;
     for (const auto id : cluster.members) which.insert(truth[static_cast<std::size_t>(id - 1)]);
     const auto& first = all[*which.begin()];
     const bool one = std::all_of(which.begin(), which.end(), [&](auto p) { return normal(all[p].vendor) == normal(first.vendor) && normal(all[p].product) == normal(first.product); });
-    if (!one) { ++refused; continue; }
-    const auto rules = testing::plan_over({cluster.key, first.vendor, first.product, first.type, "analyst1", "analyst2", Instant{}}, samples, visible);
+    std::vector<const Product*> several;
+    for (const auto p : which) several.push_back(&all[p]);
+    const auto name = one ? first.product : family_of(several);
+    if (name.empty()) { ++refused; std::cout << "not named: a cluster of " << which.size() << " products like " << first.key << " \"" << first.text.substr(0, 50) << "\"\n"; continue; }
+    families += one ? 0 : 1;
+    const auto rules = testing::plan_over({cluster.key, first.vendor, name, first.type, "analyst1", "analyst2", Instant{}}, samples, visible);
     if (!rules) { ++refused; std::cout << "not named: " << first.key << " \"" << first.text.substr(0, 50) << "\": " << rules.error().what << "\n"; continue; }
     ++given;
     for (const auto& r : *rules) named.add_file(r.file.substr(0, r.file.size() - 4), r.xml);
   }
-  ASSERT_TRUE(named.problems().empty()) << named.problems()[0].text();
+  EXPECT_TRUE(named.problems().empty()) << (named.problems().empty() ? "" : named.problems()[0].text());
   identify_all(samples, {&visible, &named});
   std::size_t right = 0, wrong = 0;
   for (std::size_t i = 0; i < devices; ++i) {
@@ -192,10 +229,24 @@ TEST(LabelGame, FiftyNamesNameMostOfWhatWasHidden) {
     }
   }
   for (const auto i : lost) right += samples[i].identity.product_known() ? 1 : 0;
-  std::cout << hidden.size() << " of " << rule_count << " rules hidden, " << lost.size() << " of " << devices << " devices without a name in " << clusters_of_lost.size() << " clusters; "
-            << given << " names given, " << refused << " not; named afterwards " << right << " (" << 100.0 * static_cast<double>(right) / static_cast<double>(lost.size()) << " %), wrong " << wrong << "\n";
-  EXPECT_GE(static_cast<double>(right), 0.8 * static_cast<double>(lost.size()));
-  EXPECT_EQ(wrong, 0u);
+  std::cout << hidden.size() << " of " << rule_count << " rules hidden, " << lost.size() << " of " << devices << " devices without a name in " << clusters_of_lost.size() << " clusters, " << held << " of them in the " << names_given << " largest; "
+            << given << " names given (" << families << " to families), " << refused << " not; named afterwards " << right << " (" << 100.0 * static_cast<double>(right) / static_cast<double>(lost.size()) << " %), wrong " << wrong << "\n";
+  return {lost.size(), held, right, wrong};
+}
+
+// Which products are frequent is drawn: one draw says little, so five are played.
+TEST(LabelGame, FiftyNamesNameMostOfWhatWasHidden) {
+  Game all;
+  for (const std::uint64_t seed : {20261126, 1, 2, 3, 4}) {
+    const auto game = play(seed);
+    EXPECT_EQ(game.wrong, 0u) << seed;
+    // Where no frequent product is hidden, fifty clusters hold less than 80 % of what is lost: every one of them has its name then.
+    EXPECT_GE(static_cast<double>(game.right), 0.98 * static_cast<double>(game.held)) << seed;
+    all.lost += game.lost;
+    all.right += game.right;
+  }
+  EXPECT_GE(static_cast<double>(all.right), 0.8 * static_cast<double>(all.lost));
+  std::cout << "together " << 100.0 * static_cast<double>(all.right) / static_cast<double>(all.lost) << " % of the hidden devices named\n";
 }
 
 }  // namespace

@@ -65,5 +65,54 @@ TEST(NamePlan, IsWhatLookingAtEveryDeviceGives) {
   EXPECT_GT(others, 100u);
 }
 
+TEST(NamePlan, PlacesOfAName) {
+  EXPECT_EQ(places_of("CTL-100"), std::vector<std::size_t>{});
+  EXPECT_EQ(places_of("TL-{2} {1}{2}"), (std::vector<std::size_t>{1, 2}));
+  for (const auto* bad : {"{", "}", "{0}", "{10}", "{a}", "TL-{1", "{}", "{{1}}"}) EXPECT_FALSE(places_of(bad)) << bad;
+  EXPECT_EQ(differing_words(std::vector<std::string>{"A 1 B2 x", "A 1 B3 y"}), (std::vector<std::size_t>{2, 3}));
+  EXPECT_TRUE(differing_words(std::vector<std::string>{"A 1", "A 1 B"}).empty());
+}
+
+// One decision names each model by what it says of itself, the models that come later too.
+TEST(NamePlan, AFamilyTakesItsModelsFromTheText) {
+  std::vector<Sample> samples;
+  for (registry::Id id = 1; id <= 6; ++id) {
+    Sample s;
+    s.device = id;
+    s.replies.push_back({{Port{1900}, Proto::udp}, "ssdp", {{"ssdp.server", "kos/7.0 UPnP/1.0 KR-W" + std::to_string(840 + id % 3) + "N/" + std::to_string(id) + ".0"}}});
+    samples.push_back(std::move(s));
+  }
+  const RuleSet none;
+  const auto key = cluster_key(samples[0]);
+  for (const auto& s : samples) ASSERT_EQ(cluster_key(s), key) << "one mask, one cluster";
+  const auto plan = testing::plan_over({key, "Kinmirai", "KR-{1}", "Router", "a", "b", {}}, samples, none);
+  ASSERT_TRUE(plan) << plan.error().what;
+  ASSERT_EQ(plan->size(), 1u);
+  RuleSet rules;
+  rules.add_file("named", plan->front().xml);
+  ASSERT_TRUE(rules.problems().empty()) << rules.problems()[0].text();
+  for (const auto& [text, product] : {std::pair("kos/7.0 UPnP/1.0 KR-W842N/3.0", "KR-W842N"), std::pair("kos/7.1 UPnP/1.0 KR-W1043N/12.1", "KR-W1043N")}) {
+    const auto match = identify(rules, "ssdp.server", text);
+    ASSERT_TRUE(match) << text;
+    EXPECT_EQ(match->fields.at("hw.product"), product);
+    EXPECT_FALSE(match->fields.contains("_tmp.1"));
+  }
+  EXPECT_FALSE(identify(rules, "ssdp.server", "kos/7.0 UPnP/1.0 KRX-W842N/3.0"));
+  // A place without a word that differs is refused with the reason; the second word that differs is the version.
+  const auto third = testing::plan_over({key, "Kinmirai", "KR-{3}", "", "a", "b", {}}, samples, none);
+  ASSERT_FALSE(third);
+  EXPECT_NE(third.error().what.find("2 words"), std::string::npos) << third.error().what;
+  EXPECT_FALSE(testing::plan_over({key, "Kinmirai", "KR-{x}", "", "a", "b", {}}, samples, none));
+  // A device of the family that has its name already is no conflict; another product that the pattern would take is one.
+  auto other = samples[0];
+  other.device = 7;
+  other.identity.vendor = {"Kinmirai", 0.9, {}};
+  other.identity.product = {"KR-W841N", 0.9, {}};
+  samples.push_back(other);
+  EXPECT_TRUE(testing::plan_over({key, "Kinmirai", "KR-{1}", "", "a", "b", {}}, samples, none));
+  samples.back().identity.product.value = "Repeater 3";
+  EXPECT_FALSE(testing::plan_over({key, "Kinmirai", "KR-{1}", "", "a", "b", {}}, samples, none));
+}
+
 }  // namespace
 }  // namespace nora::identify

@@ -18,12 +18,13 @@ namespace {
 
 constexpr double named_certainty = 0.9;  // an analyst's label, accepted by a second person
 
-void add_param(pugi::xml_node node, const char* name, std::string_view value) {
-  if (value.empty()) return;
+// A constant, or what group `pos` took.
+void add_param(pugi::xml_node node, const char* name, std::string_view value, std::size_t pos = 0) {
+  if (value.empty() && pos == 0) return;
   auto param = node.append_child("param");
-  param.append_attribute("pos") = "0";
+  param.append_attribute("pos") = pos;
   param.append_attribute("name") = name;
-  param.append_attribute("value") = std::string(value).c_str();
+  if (pos == 0) param.append_attribute("value") = std::string(value).c_str();
 }
 
 }  // namespace
@@ -32,7 +33,7 @@ bool is_plain_text(std::string_view s) {
   return is_valid_utf8(s) && std::all_of(s.begin(), s.end(), [](char c) { return static_cast<unsigned char>(c) >= 0x20 && c != 0x7f; });
 }
 
-std::string rule_file_xml(const Naming& n, std::string_view key, std::string_view pattern, const std::vector<std::string>& examples) {
+std::string rule_file_xml(const Naming& n, std::string_view key, std::string_view pattern, const std::vector<std::string>& examples, std::span<const std::size_t> places) {
   pugi::xml_document document;
   auto root = document.append_child("fingerprints");
   root.append_attribute("xmlns:nora") = "urn:nora:rules:1";
@@ -53,8 +54,12 @@ std::string rule_file_xml(const Naming& n, std::string_view key, std::string_vie
       example.text().set(to_base64(as_bytes(text)).c_str());
     }
   }
+  // "{1}" of a family becomes the place of a captured word, as recog writes it.
+  std::string product;
+  for (const char c : n.product) product += c == '{' ? std::string("{_tmp.") : std::string(1, c);
+  for (std::size_t i = 0; i < places.size(); ++i) add_param(rule, fmt::format("_tmp.{}", places[i]).c_str(), "", i + 1);
   add_param(rule, "hw.vendor", n.vendor);
-  add_param(rule, "hw.product", n.product);
+  add_param(rule, "hw.product", product);
   add_param(rule, "hw.device", n.type);
   add_param(rule, "hw.certainty", fmt::format("{:.2f}", named_certainty));
   std::ostringstream out;

@@ -83,7 +83,7 @@ inline Result<std::vector<PlainRule>> naive_plan(const Naming& naming, std::vect
       values.insert(shown.begin()->substr(0, max_feature_bytes));
       masks.insert(masked(shown.begin()->substr(0, max_feature_bytes)));
     }
-    if (!all || masks.size() != 1 || tells_nothing(*values.begin(), *masks.begin())) continue;
+    if (!all || masks.size() != 1 || tells_nothing(key, *values.begin(), *masks.begin())) continue;
     PlainRule rule{std::string(key), name_pattern(*values.begin(), values.size() > 1), members.size(), 0, {}};
     const auto pattern = Pattern::compile(rule.pattern, "");
     if (!pattern) { why = pattern.error().what; continue; }
