@@ -2,6 +2,7 @@
 // 1. A store with REPLIES distinct replies (default 1,000,000, each with its keys and about 600 bytes) whose identifications are kept; a rule file
 //    is added as naming a cluster adds it; measured: until the new name stands in the registry, on the machine's cores.
 // 2. DEVICES (default 5,000,000) without a name, two services each that show any of the replies, are clustered in one pass, as after an update.
+//    Beside it the reduction alone: the distinct replies of the store, then 10 x REPLIES observations of them, two a device, nothing written.
 // 3. The preview of a name for one of the clusters.
 // 4. A program that starts with other rules than the history was thought through with: one more, that nobody compared.
 #include <fmt/format.h>
@@ -18,6 +19,8 @@
 #include "base/files.h"
 #include "flow/naming.h"
 #include "flow/pipeline.h"
+#include "identify/clusterer.h"
+#include "registry/reply_scan.h"
 
 using namespace nora;
 
@@ -159,6 +162,22 @@ int run(std::int64_t replies, std::int64_t devices) {
     fmt::print("{}: {:.1f} s ({:.1f} s CPU), {} MiB more than before\n", text, now_s() - from, now_s(CLOCK_PROCESS_CPUTIME_ID) - cpu, peak_mib() - memory);
     std::fflush(stdout);
   };
+  measure([&] {
+    identify::Clusterer clusterer;
+    std::uint64_t distinct = 0;
+    check(registry::scan_replies(registry->db(), 0, 1, [&](const registry::StoredKeys& reply) -> Status {
+      clusterer.begin_reply();
+      auto keys = reply.keys;
+      for (std::string_view key, value; keys.next(key, value);) clusterer.feature(key, value);
+      clusterer.end_reply();
+      ++distinct;
+      return {};
+    }), "scan");
+    std::mt19937_64 random(1);
+    const auto observations = 10 * replies;
+    for (std::int64_t i = 0; i < observations; ++i) clusterer.observed(i / 2 + 1, static_cast<std::uint32_t>(random() % distinct));
+    return fmt::format("{} observations of {} distinct replies on {} devices reduced to {} clusters", observations, distinct, observations / 2, clusterer.finish().size());
+  });
   measure([&] {
     const auto found = pipeline.rebuild_clusters();
     check(found, "clusters");

@@ -92,6 +92,7 @@ struct Pipeline::Parts {
   Status tell_progress(std::string_view what, bool at_once);
   // recluster.cc
   Result<bool> clusters_step(ClusterCounts& counts);
+  Status cluster_page(const store::Rows& rows, ClusterCounts& found);
   // devices.cc
   Result<std::vector<PlacedDevice>> place(const AddressView& view);
   Result<std::vector<registry::Device>> by_keys(const AddressView& view, const identify::FusedDevice& fused, std::vector<std::string>& keys, Instant seen);
