@@ -149,7 +149,8 @@ Result<int> calibrate(const Options& o, Run& run) {
   NORA_TRY(auto* registry, center.registry());
   NORA_TRY(auto* audit, center.audit());
   const auto what = o.dry_run ? flow::Calibrate::trial : o.forget ? flow::Calibrate::forget : flow::Calibrate::apply;
-  NORA_TRY(const auto r, flow::calibrate(*pipeline, *registry, center.knowledge_dirs(), audit, o.by, what));
+  NORA_TRY(const auto dirs, center.rules_in_force());
+  NORA_TRY(const auto r, flow::calibrate(*pipeline, *registry, dirs, audit, o.by, what));
   if (run.json) {
     json::Object rules;
     for (const auto& [rule, t] : r.learnt.by_rule()) rules[to_clean_utf8(rule)] = json::Object{{"right", t.right}, {"wrong", t.wrong}};

@@ -9,6 +9,7 @@
 #include "app/command.h"
 #include "base/escape.h"
 #include "base/json.h"
+#include "base/text.h"
 #include "flow/vulns.h"
 
 namespace nora::app {
@@ -36,13 +37,6 @@ Result<std::unique_ptr<Desk>> open(const Options& o) {
   NORA_TRY(auto products, expose::Knowledge::load(data + "/products", data + "/advice"));
   NORA_TRY(auto store, registry::Registry::open(o.store));
   return std::make_unique<Desk>(Desk{std::move(names), std::move(products), std::move(store)});
-}
-
-// At most so many bytes, whole characters.
-std::string cut(const std::string& text, std::size_t bytes) {
-  if (text.size() <= bytes) return text;
-  while (bytes > 0 && (static_cast<unsigned char>(text[bytes]) & 0xC0) == 0x80) --bytes;
-  return text.substr(0, bytes) + "…";
 }
 
 long long n(std::int64_t v) { return static_cast<long long>(v); }
@@ -178,9 +172,9 @@ Result<int> answer(Run& run, const Options& o) {
     const auto& title = a.title_ja.empty() ? a.title_en : a.title_ja;
     std::printf("%s  priority %d (%s)%s%s\n", to_terminal(a.cve).c_str(), a.priority.score, std::string(a.priority.level).c_str(), a.cvss ? fmt::format("  CVSS {:.1f}", a.cvss->score).c_str() : "",
                 a.kev ? "  KEV" : "");
-    if (!title.empty()) std::printf("  %s\n", to_terminal(cut(title, max_shown_bytes)).c_str());
+    if (!title.empty()) std::printf("  %s\n", to_terminal(shortened(title, max_shown_bytes)).c_str());
     std::printf("  %s\n  %s\n", to_terminal(a.judgement.reason).c_str(), to_terminal(a.priority.words).c_str());
-    for (const auto& r : a.remedies) std::printf("  what to do: %s\n", to_terminal(cut(r, max_shown_bytes)).c_str());
+    for (const auto& r : a.remedies) std::printf("  what to do: %s\n", to_terminal(shortened(r, max_shown_bytes)).c_str());
   }
   return 0;
 }

@@ -21,6 +21,13 @@ RC_GTEST_PROP(TextProperty, JoiningThePiecesGivesTheTextBack, (const std::string
   RC_ASSERT(joined == text);
 }
 
+TEST(Text, ShortenedKeepsWholeCharacters) {
+  EXPECT_EQ(shortened("abc", 3), "abc");
+  EXPECT_EQ(shortened("abcd", 3), "abc…");
+  EXPECT_EQ(shortened("ルータ", 4), "ル…");
+  EXPECT_EQ(shortened("ルータ", 2), "…");
+}
+
 TEST(Text, HexDigits) {
   EXPECT_EQ(hex_digit('0'), 0);
   EXPECT_EQ(hex_digit('f'), 15);

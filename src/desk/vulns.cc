@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/escape.h"
+#include "base/text.h"
 #include "expose/priority.h"
 
 namespace nora::desk {
@@ -18,12 +19,6 @@ using expose::Verdict;
 using expose::Vulnerability;
 
 constexpr std::size_t max_title_bytes = 300, max_texts_shown = 3;
-
-std::string cut(std::string text, std::size_t bytes) {
-  if (text.size() <= bytes) return text;
-  while (bytes > 0 && (static_cast<unsigned char>(text[bytes]) & 0xc0) == 0x80) --bytes;
-  return text.substr(0, bytes) + "…";
-}
 
 std::string source_words(const View& view, std::string_view source) {
   const auto id = fmt::format("desk.source.{}", source);
@@ -121,12 +116,12 @@ Html vulns_section(const Context& c, const std::vector<registry::Device>& device
     std::string sources;
     for (const auto& s : told.sources) sources += (sources.empty() ? "" : ", ") + source_words(view, s);
     more.push_back(e::p(c.t("desk.vuln.sources", {{"sources", sources.empty() ? "–" : sources}})));
-    for (std::size_t i = 0; i < std::min(told.remedies.size(), max_texts_shown); ++i) more.push_back(e::p(c.t("desk.vuln.remedy"), " ", cut(told.remedies[i], max_title_bytes)));
+    for (std::size_t i = 0; i < std::min(told.remedies.size(), max_texts_shown); ++i) more.push_back(e::p(c.t("desk.vuln.remedy"), " ", shortened(told.remedies[i], max_title_bytes)));
     std::vector<Html> links;
-    for (std::size_t i = 0; i < std::min(told.references.size(), max_texts_shown); ++i) links.push_back(e::li(cls("mono s"), cut(told.references[i], max_title_bytes)));
+    for (std::size_t i = 0; i < std::min(told.references.size(), max_texts_shown); ++i) links.push_back(e::li(cls("mono s"), shortened(told.references[i], max_title_bytes)));
     if (!links.empty()) more.push_back(e::ul(cls("plain"), links));
     const bool sure = static_cast<Verdict>(r.row.verdict) == Verdict::affected_by_version;
-    t.rows.push_back({http::join(e::a(cls("mono"), href(view.url("/devices?cve=" + to_url(r.row.cve))), r.row.cve), e::p(cls("s"), cut(expose::title_of(told.records, view.lang != Lang::en), max_title_bytes)),
+    t.rows.push_back({http::join(e::a(cls("mono"), href(view.url("/devices?cve=" + to_url(r.row.cve))), r.row.cve), e::p(cls("s"), shortened(expose::title_of(told.records, view.lang != Lang::en), max_title_bytes)),
                                  devices.size() < 2 ? Html{} : link(view, fmt::format("/device/{}", r.row.device), c.t("desk.device.number", {{"id", std::to_string(r.row.device)}}))),
                       e::details(cls("why"), e::summary(pill(sure ? "bad" : "n", verdict_words(view, r.row), sure ? "warn" : "")), e::div(cls("s"), more)),
                       in ? signs(view, *in) : http::text("–"), urgency(view, r.row.priority, r.row.why)});

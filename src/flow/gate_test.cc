@@ -226,7 +226,7 @@ TEST_P(Gate, AFlawInUseIsToldToItsOwnerOnly) {
   ASSERT_TRUE(vulns.reassess());
   EXPECT_EQ(view().flaw, "version_unknown");
   // Another product on another line: nothing of it.
-  device.identity.product.value = "LAN-XXX";
+  device.identity.product.value = "LAN-W999N";
   ASSERT_TRUE(registry->put_device(device, "k", "v"));
   ASSERT_TRUE(vulns.reassess());
   EXPECT_EQ(view().flaw, "");

@@ -88,10 +88,8 @@ Result<bool> Pipeline::Parts::replies_step() {
     for (; part < registry::history_parts && part < from + parts_per_step && counts.replies_seen < seen_before + replies_per_step; ++part) {
       NORA_CHECK(registry::scan_history_part(db, part, before, label, [&](const registry::KeptReply& reply) -> Status {
         ++counts.replies_seen;
-        std::vector<registry::KeyValue> all;
         auto keys = reply.keys;
-        for (std::string_view key, value; keys.next(key, value);) all.push_back({std::string(key), std::string(value)});
-        const auto text = json::text(json::Value(identify::to_json(identify::statements_of(*matcher, all))));
+        const auto text = json::text(json::Value(identify::to_json(identify::statements_of(*matcher, keys.rest()))));
         if (reply.now != text) NORA_CHECK(registry.put_identification(reply.hash, knowledge->version, text));
         // One that the old rules never saw was thought through by the new ones when it came.
         if (reply.before == text || (!reply.before && reply.now)) return {};

@@ -203,12 +203,11 @@ Result<std::int64_t> Naming::accept(registry::Id id, std::string_view user) {
   NORA_CHECK(reload());
   // A family has many names.
   std::string like;
-  for (std::size_t i = 0; i < p.product.size(); ++i) {
-    if (p.product[i] == '{') { like += '%'; i += 2; continue; }
-    if (p.product[i] == '%' || p.product[i] == '_' || p.product[i] == '!') like += '!';
-    like += p.product[i];
+  for (std::size_t from = 0, place = 0; place != std::string::npos; from = place + 3) {  // "{1}"
+    place = p.product.find('{', from);
+    like += to_sql_like(std::string_view(p.product).substr(from, place - from)) + (place == std::string::npos ? "" : "%");
   }
-  NORA_TRY(auto named, db.one("SELECT count(*) FROM device WHERE vendor = ? AND product LIKE ? ESCAPE '!' AND merged_into = 0", {p.vendor, like}));
+  NORA_TRY(auto named, db.one("SELECT count(*) FROM device WHERE vendor = ? AND product LIKE ? ESCAPE '\\' AND merged_into = 0", {p.vendor, like}));
   return named.integer();
 }
 

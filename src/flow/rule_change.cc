@@ -26,9 +26,8 @@ Status read_part(store::Db& db, int part, int parts, const identify::RuleDiff& d
     for (auto walk = reply.keys; !touched && walk.next(key, value);)
       if (const auto* changed = identify::changed(diff, key)) touched = may_differ(*changed, value, scratch, slices);
     if (!touched) return {};
-    std::vector<registry::KeyValue> all;
-    for (auto walk = reply.keys; walk.next(key, value);) all.push_back({std::string(key), std::string(value)});
-    out.push_back({reply.hash, identify::statements_of(matcher, all)});
+    auto all = reply.keys;
+    out.push_back({reply.hash, identify::statements_of(matcher, all.rest())});
     return {};
   });
 }

@@ -25,7 +25,7 @@ Status read_page(registry::Registry& registry, std::span<const registry::Id> ids
     auto& reply = replies[r.hash];
     reply.protocol = r.protocol;
     auto keys = r.keys;
-    for (std::string_view key, value; keys.next(key, value);) reply.keys.push_back({std::string(key), std::string(value)});
+    reply.keys = keys.rest();
     return {};
   }));
   auto device = devices.begin();

@@ -7,14 +7,13 @@
 
 #include "base/crypto.h"
 #include "base/files.h"
+#include "base/text.h"
 
 namespace nora::identify {
 namespace {
 
 constexpr std::array<int, 3> bits = {24, 28, 36};  // MA-L, MA-M, MA-S and IAB
 constexpr std::array<const char*, 4> file_names = {"oui.csv", "mam.csv", "oui36.csv", "iab.csv"};
-
-int hex_digit(char c) { return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1; }
 
 // Hex digits of at most 16, and how many they were; nothing when another character stands among them.
 std::optional<std::uint64_t> number(std::string_view digits) {

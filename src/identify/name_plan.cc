@@ -284,7 +284,7 @@ Result<std::vector<NamedRule>> NamePlan::finish() {
     // A family by one key only: in another one {1} may be a serial number.
     if (out.size() == (places_.empty() ? max_naming_rules : 1)) break;
     if (c.held || (c.key == last_resort && !out.empty())) continue;
-    if (!c.compiled) why = c.why;
+    if (!c.compiled && (places_.empty() || why.empty())) why = c.why;  // of a family: what the most telling key lacks
     if (!c.compiled || c.dropped) continue;
     if (!c.why.empty()) {
       why = c.why;

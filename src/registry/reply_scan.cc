@@ -27,6 +27,12 @@ bool PackedKeys::next(std::string_view& key, std::string_view& value) {
   return true;
 }
 
+std::vector<KeyValue> PackedKeys::rest() {
+  std::vector<KeyValue> out;
+  for (std::string_view key, value; next(key, value);) out.push_back({std::string(key), std::string(value)});
+  return out;
+}
+
 namespace {
 Status hand_over(const store::Rows& rows, const UseKeys& use) {
   for (const auto& r : rows) NORA_CHECK(use({r[0].hash(), r[1].str(), PackedKeys(r[2].blob())}));

@@ -15,6 +15,8 @@ class PackedKeys {
   explicit PackedKeys(ByteView packed) : packed_(packed) {}
   // False at the end, or where the stored bytes are cut short.
   bool next(std::string_view& key, std::string_view& value);
+  // All that are left, as values.
+  std::vector<KeyValue> rest();
 
  private:
   ByteView packed_;

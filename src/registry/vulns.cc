@@ -10,12 +10,6 @@ namespace {
 
 constexpr std::size_t max_in_list = 400;
 
-std::string places(std::size_t n) {
-  std::string out;
-  for (std::size_t i = 0; i < n; ++i) out += i > 0 ? ",?" : "?";
-  return out;
-}
-
 // Calls f with slices of at most max_in_list values.
 template <class Set, class F>
 Status in_slices(const Set& values, F f) {
@@ -62,7 +56,7 @@ Result<VulnCounts> Vulns::put(std::string_view source, const std::vector<VulnRec
     NORA_CHECK(in_slices(ids, [&](store::Params& slice) -> Status {
       auto params = slice;
       params.insert(params.begin(), std::string(source));
-      NORA_TRY(const auto rows, db_.query("SELECT record, cve, modified, doc FROM vuln_record WHERE source = ? AND record IN (" + places(slice.size()) + ")", params));
+      NORA_TRY(const auto rows, db_.query("SELECT record, cve, modified, doc FROM vuln_record WHERE source = ? AND record IN (" + store::places(slice.size()) + ")", params));
       take(rows);
       return {};
     }));
@@ -210,7 +204,7 @@ Result<std::set<std::string>> Vulns::cves_of(const std::vector<std::pair<std::st
 Result<std::map<std::string, std::vector<std::string>>> Vulns::docs_of(const std::set<std::string>& cves) {
   std::map<std::string, std::vector<std::string>> out;
   NORA_CHECK(in_slices(cves, [&](store::Params& slice) -> Status {
-    NORA_TRY(const auto rows, db_.query("SELECT cve, doc FROM vuln_record WHERE cve IN (" + places(slice.size()) + ") ORDER BY cve, source DESC, record", slice));
+    NORA_TRY(const auto rows, db_.query("SELECT cve, doc FROM vuln_record WHERE cve IN (" + store::places(slice.size()) + ") ORDER BY cve, source DESC, record", slice));
     for (const auto& r : rows) out[r[0].str()].push_back(r[1].str());
     return {};
   }));
@@ -220,7 +214,7 @@ Result<std::map<std::string, std::vector<std::string>>> Vulns::docs_of(const std
 Result<std::map<std::string, EpssRow>> Vulns::epss_of(const std::set<std::string>& cves) {
   std::map<std::string, EpssRow> out;
   NORA_CHECK(in_slices(cves, [&](store::Params& slice) -> Status {
-    NORA_TRY(const auto rows, db_.query("SELECT cve, score, percentile, day FROM vuln_epss WHERE cve IN (" + places(slice.size()) + ")", slice));
+    NORA_TRY(const auto rows, db_.query("SELECT cve, score, percentile, day FROM vuln_epss WHERE cve IN (" + store::places(slice.size()) + ")", slice));
     for (const auto& r : rows) out[r[0].str()] = {r[0].str(), r[1].real(), r[2].real(), r[3].instant()};
     return {};
   }));
@@ -349,7 +343,7 @@ Result<std::vector<DeviceVulnDocs>> Vulns::with_docs(const std::vector<Id>& devi
   for (const auto id : devices) params.emplace_back(id);
   params.emplace_back(static_cast<std::int64_t>(limit));
   NORA_TRY(const auto rows, db_.query(std::string(device_vuln_columns) + ", r.doc FROM (SELECT device, cve, verdict, source, reason, words, priority, at FROM device_vuln WHERE device IN (" +
-                                          places(devices.size()) + ") ORDER BY priority DESC, cve, device LIMIT ?) v" + std::string(device_vuln_texts) +
+                                          store::places(devices.size()) + ") ORDER BY priority DESC, cve, device LIMIT ?) v" + std::string(device_vuln_texts) +
                                           "LEFT JOIN vuln_record r ON r.cve = v.cve ORDER BY v.priority DESC, v.cve, v.device, r.source DESC, r.record", params));
   for (const auto& r : rows) {
     auto row = device_vuln_from(r);

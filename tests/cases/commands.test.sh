@@ -19,6 +19,8 @@ rows() { # name number command…: so many lines on stdout
   if [ "$n" = "$number" ]; then passed=$((passed + 1)); else failed=$((failed + 1)); echo "FAILED: $name: $n lines, not $number"; fi
 }
 
+sql() { python3 -c 'import sqlite3, sys; db = sqlite3.connect("c/nora.db"); db.execute(sys.argv[1]); db.commit()' "$1"; }
+
 expect "fill" 0 "devices" "$bin/nora-test-fill" c
 devices=$(sed -n 's/^\([0-9]*\) devices.*/\1/p' out)
 rows "find: every device" "$devices" "$nora" find --dir c --json
@@ -75,8 +77,16 @@ rows "named at once" 4 "$nora" find --dir c --product CTL-100 --json
 rows "nothing unknown" 0 "$nora" find --dir c --unknown --json
 expect "cluster undo" 0 "taken back" "$nora" cluster undo --dir c "$key" --by analyst1
 rows "unknown again" 4 "$nora" find --dir c --unknown --json
+expect "a family without words that differ" 4 "the members differ in 0 words of html_title" "$nora" cluster name --dir c "$key" --vendor Kinmirai --product 'CTL-{1}' --by analyst1 --dry-run
+expect "a family with a broken place" 2 "\\{1\\} stands for" "$nora" cluster name --dir c "$key" --vendor Kinmirai --product 'CTL-{x}' --by analyst1
+expect "calibrate: nobody labelled" 1 "no device is labelled" "$nora" cluster calibrate --dir c --by analyst1
+expect "cluster label" 0 "labelled" "$nora" cluster label 1 --dir c --vendor Somebody --product Else --by analyst1
+expect "calibrate: a trial" 0 "0 right, 1 wrong" "$nora" cluster calibrate --dir c --by analyst1 --dry-run
+expect "calibrate" 0 "replies identified again" "$nora" cluster calibrate --dir c --by analyst1
+expect "calibrate: NDJSON" 0 '"labelled":1,.*"replies_again":0' "$nora" cluster calibrate --dir c --by analyst1 --json
+expect "calibrate: taken back" 0 "[1-9][0-9]* replies identified again" "$nora" cluster calibrate --dir c --by analyst1 --forget
 expect "cluster rebuild" 0 "4 devices without a name in 1 clusters .*; 0 have another cluster now" "$nora" cluster rebuild --dir c
-if command -v sqlite3 >/dev/null; then sqlite3 c/nora.db "UPDATE device SET cluster = 'c-0000000000' WHERE cluster <> ''"; fi
+sql "UPDATE device SET cluster = 'c-0000000000' WHERE cluster <> ''"
 expect "cluster rebuild: NDJSON" 0 '"devices":4,.*"clusters":1,' "$nora" cluster rebuild --dir c --json
 expect "the queue has the key again" 0 "$key" "$nora" cluster list --dir c
 
@@ -91,6 +101,13 @@ rows "other shipped rules: named" 4 "$nora" find --dir c --product LATER-1 --jso
 expect "other shipped rules: once" 1 "" sh -c "NORA_DATA='$work/data' '$nora' cluster list --dir c 2>&1 | grep 'identified again'"
 expect "the rules of before" 0 "identified again" "$nora" cluster list --dir c
 rows "the rules of before: unknown again" 4 "$nora" find --dir c --unknown --json
+# Folders that the server was given belong to every command that changes rules: a calibration takes no name away.
+mkdir extra && mv data/fingerprints/nora_later.xml extra/
+sql "INSERT INTO history_state (name, value) VALUES ('rules.folders', '$work/extra' || char(10))"
+expect "the server's folders" 0 "" "$nora" cluster list --dir c
+rows "the server's folders: named" 4 "$nora" find --dir c --product LATER-1 --json
+expect "calibrate with the server's folders" 0 "after:" "$nora" cluster calibrate --dir c --by analyst1
+rows "calibrate with the server's folders: still named" 4 "$nora" find --dir c --product LATER-1 --json
 expect "audit holds" 0 "" "$nora" audit verify c/audit --key c/center.key.pub
 
 echo "$passed passed, $failed failed"
